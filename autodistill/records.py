@@ -117,15 +117,27 @@ class Candidate:
     @property
     def architecture(self) -> str:
         """Hash of what decides the artefact's shape."""
-        return digest(encode(canonical({"family": self.family, "student": self.student,
-                                        "precision": self.precision})))[:12]
+        return digest(encode(canonical({"family": self.family, "student": self.student, "precision": self.precision})))[
+            :12
+        ]
 
     @property
     def recipe(self) -> str:
         """Hash of the canonical form without number and replicate: candidates with one recipe are one candidate."""
-        return digest(encode(canonical({
-            "family": self.family, "student": self.student, "loss": self.loss, "distill": self.distill,
-            "training": self.training, "precision": self.precision})))[:12]
+        return digest(
+            encode(
+                canonical(
+                    {
+                        "family": self.family,
+                        "student": self.student,
+                        "loss": self.loss,
+                        "distill": self.distill,
+                        "training": self.training,
+                        "precision": self.precision,
+                    }
+                )
+            )
+        )[:12]
 
     @property
     def key(self) -> str:
@@ -147,8 +159,8 @@ class Predictions:
 def decide(scores: FloatArray, positive: int | None = None, threshold: float | None = None) -> IntArray:
     """Class codes [n] from probabilities [n, C]: argmax, or ``positive`` iff its probability ≥ ``threshold``."""
     if threshold is None or positive is None:
-        return scores.argmax(axis=1).astype(np.int64)
-    return np.where(scores[:, positive] >= threshold, positive, 1 - positive).astype(np.int64)
+        return np.asarray(scores.argmax(axis=1), dtype=np.int64)
+    return np.asarray(np.where(scores[:, positive] >= threshold, positive, 1 - positive), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
