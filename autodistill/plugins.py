@@ -16,6 +16,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import pydantic
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError, to_json
 
 from autodistill.errors import SpecError
@@ -161,7 +162,7 @@ def options_of(kind: type[Any]) -> tuple[Option, ...]:
 
 def _option(field: "Field[Any]", hint: Any) -> Option:
     marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    infos = [m for m in marks if isinstance(m, pydantic.fields.FieldInfo)]
+    infos = [m for m in marks if isinstance(m, FieldInfo)]
     default = field.default
     if default is MISSING and field.default_factory is not MISSING:
         default = field.default_factory()
@@ -177,7 +178,7 @@ def _option(field: "Field[Any]", hint: Any) -> Option:
     )
 
 
-def _bounds(infos: Iterable[pydantic.fields.FieldInfo]) -> list[str]:
+def _bounds(infos: Iterable[FieldInfo]) -> list[str]:
     limits = [m for info in infos for m in info.metadata]
     return [f"{sign} {getattr(m, at):g}" for m in limits for at, sign in _SIGNS.items() if hasattr(m, at)]
 
