@@ -1,0 +1,201 @@
+"""``load``: a table on disk -> a ``Dataset`` with four splits, digests and leakage counts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from autodistill.data import columns, digest, split
+from autodistill.data.asked import DataSpec
+from autodistill.data.columns import Place
+from autodistill.data.features import features, leaks
+from autodistill.data.groups import groups
+from autodistill.data.table import near, read
+from autodistill.data.target import Target, target
+from autodistill.errors import TableError
+from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray
+
+
+def load(spec: DataSpec, seed: int = 0) -> Dataset:
+    """Read the table, give each column its part, and deal the rows to the four splits.
+
+    Split membership depends on the rows' content and on ``seed``, not on their order; each split lists its rows in
+    order of content, so that whatever is fitted on it does not depend on the file's order either. ``row_ids`` are the
+    ``row_id`` column, or the rows' places in the file, from 0. Raises ``TableError``.
+    """
+    file = str(spec.table)
+    table = read(spec.table)
+    part = _parts(spec, table.column_names)
+    wanted = target(table[spec.target], spec, Place(file, spec.target))
+    attributes, group_notes = groups(table, spec.groups, file)
+    kept, notes = features(table, [n for n in table.column_names if n not in part], file)
+    determined = leaks(kept, wanted.y, wanted.classes, file)
+    keys = _keys(table, kept, wanted, spec)
+    entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
+    chosen = _splits(spec, seed, table, wanted, attributes, keys, entity)
+    counts = dict(split.leakage(chosen, keys.same, keys.features, entity)) | {"determine_label": len(determined)}
+    _refuse_unusable(chosen, wanted, counts, file)
+    rank = np.argsort(keys.row, kind="stable")
+    splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
+    names = sorted(n for n in table.column_names if n != spec.split)
+    return Dataset(
+        features=kept,
+        y=wanted.y,
+        classes=wanted.classes,
+        positive=wanted.positive,
+        favourable=wanted.favourable,
+        threshold=spec.threshold,
+        groups=attributes,
+        row_ids=_row_ids(table, spec),
+        splits=splits,
+        weights=None if spec.weights is None else _weights(table[spec.weights], Place(file, spec.weights)),
+        entity=entity,
+        digests={"table": digest.together(keys.row, names)}
+        | {name: digest.together(keys.row[at]) for name, at in splits.items()},
+        row_digests=keys.row.astype("U16"),
+        leakage=counts,
+        notes=(*notes, *group_notes, *_warnings(counts, determined)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """Of each row [N]: digests of all its cells, of features with label, and of its features."""
+
+    row: npt.NDArray[np.str_]
+    same: npt.NDArray[np.str_]
+    features: npt.NDArray[np.str_]
+
+
+def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
+    """The columns that are no features, and what they are instead; refuses unknown ones and those with two parts."""
+    part: dict[str, str] = {}
+    single = {
+        "target": spec.target,
+        "weights": spec.weights,
+        "entity": spec.entity,
+        "row_id": spec.row_id,
+        "split": spec.split if isinstance(spec.split, str) else None,
+    }
+    asked = [(role, name) for role, name in single.items() if name is not None]
+    asked += [("groups", g.column) for g in spec.groups] + [("drop", name) for name in spec.drop]
+    for role, name in asked:
+        if name not in names:
+            raise TableError(f"no column {name!r} ({role})", where=str(spec.table), do=near(name, names))
+        if name in part and {part[name], role} != {"groups", "drop"}:
+            both = f"column {name!r} is named under {part[name]} and {role}"
+            raise TableError(both, where=str(spec.table), do="give it one part")
+        part[name] = role
+    if spec.group_features:
+        part = {name: role for name, role in part.items() if role != "groups"}
+    return part
+
+
+def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _Keys:
+    # Of all columns, whatever their part: an audited row stays the same row when the experiment file changes.
+    whole = {n: table[n] for n in table.column_names if n != spec.split}
+    seen = {n: pa.chunked_array([pa.array(v, from_pandas=True)]) for n, v in kept.items()}
+    labelled = seen | {"": pa.chunked_array([pa.array(wanted.y)])}
+    return _Keys(*(digest.hexadecimal(digest.rows(part)) for part in (whole, labelled, seen)))
+
+
+def _splits(
+    spec: DataSpec,
+    seed: int,
+    table: pa.Table,
+    wanted: Target,
+    attributes: Mapping[str, npt.NDArray[np.object_]],
+    keys: _Keys,
+    entity: npt.NDArray[Any] | None,
+) -> IntArray:
+    """int64 [N]: the split of each row, as an index into ``SPLITS``."""
+    if isinstance(spec.split, str):
+        return _named(columns.strings(table[spec.split]), Place(str(spec.table), spec.split))
+    shares = _shares(spec.split, str(spec.table))
+    strata = [wanted.stratum, *(values.astype(str) for values in attributes.values())]
+    together = [keys.same] if entity is None else [keys.same, entity]
+    return split.assign(split.units(together), strata, keys.row, shares, seed)
+
+
+def _named(values: npt.NDArray[np.object_], place: Place) -> IntArray:
+    found = np.full(len(values), -1, dtype=np.int64)
+    for at, name in enumerate(SPLITS):
+        found[values == name] = at
+    if (found < 0).any():
+        odd = values[np.flatnonzero(found < 0)[0]]
+        raise TableError(f"{odd!r} is no split", where=place.rows(found < 0), do=f"one of {', '.join(SPLITS)}")
+    return found
+
+
+def _shares(shares: Mapping[str, float], file: str) -> list[float]:
+    if set(shares) != set(SPLITS):
+        raise TableError("split does not name the four splits", where=file, do=f"shares for {', '.join(SPLITS)}")
+    values = [float(shares[name]) for name in SPLITS]
+    if min(values) <= 0 or abs(sum(values) - 1) > 1e-6:
+        raise TableError(f"the shares of the split add up to {sum(values):g}", where=file, do="positive shares, sum 1")
+    return values
+
+
+def _refuse_unusable(chosen: IntArray, wanted: Target, counts: Mapping[str, int], file: str) -> None:
+    """Every split needs rows, and rows of every class; an entity may be in one split only."""
+    if counts.get("entities_across"):
+        do = "give each entity one split in the split column"
+        raise TableError(f"{counts['entities_across']} entities have rows in several splits", where=file, do=do)
+    for at, name in enumerate(SPLITS):
+        inside = wanted.y[chosen == at]
+        if not len(inside):
+            raise TableError(f"no rows are left for the {name} split ({len(chosen)} rows)", where=file, do="more rows")
+        if wanted.classes:
+            rare = np.flatnonzero(np.bincount(inside, minlength=len(wanted.classes)) == 0)
+            if len(rare):
+                what = f"class {wanted.classes[rare[0]]!r} has {(wanted.y == rare[0]).sum()} rows, none of them "
+                do = "more rows of it, another split, or merge it with another class"
+                raise TableError(what + f"in the {name} split", where=file, do=do)
+
+
+def _row_ids(table: pa.Table, spec: DataSpec) -> npt.NDArray[Any]:
+    if spec.row_id is None:
+        return np.arange(table.num_rows, dtype=np.int64)
+    place = Place(str(spec.table), spec.row_id)
+    ids = columns.strings(table[spec.row_id])
+    if (ids == "").any():
+        raise TableError("row ids are missing", where=place.rows(ids == ""), do="give each row an id")
+    _, first, code = np.unique(ids.astype(str), return_index=True, return_inverse=True)
+    again = first[code] != np.arange(len(ids))
+    if again.any():
+        raise TableError(f"{again.sum()} row ids stand twice", where=place.rows(again), do="make them unique")
+    return ids.astype(str)
+
+
+def _entity(column: pa.ChunkedArray, place: Place) -> npt.NDArray[Any]:
+    text = columns.strings(column)
+    if (text == "").any():
+        raise TableError("entities are missing", where=place.rows(text == ""), do="name each row's entity")
+    return np.asarray(np.unique(text.astype(str), return_inverse=True)[1], dtype=np.int64)
+
+
+def _weights(column: pa.ChunkedArray, place: Place) -> FloatArray:
+    values = columns.numbers(column, place)
+    wrong = ~(values >= 0)
+    if wrong.any():
+        raise TableError("weights are missing or negative", where=place.rows(wrong), do="weights from 0 upwards")
+    if not values.any():
+        raise TableError("all weights are 0", where=str(place), do="leave weights out")
+    return values
+
+
+def _warnings(counts: Mapping[str, int], determined: tuple[str, ...]) -> tuple[str, ...]:
+    said = [
+        f"LEAK? column {name!r} alone determines the label: is it known before the label is?" for name in determined
+    ]
+    if counts["exact_duplicates_across"]:
+        said.append(f"LEAK: {counts['exact_duplicates_across']} rows have an exact duplicate in another split")
+    if counts["near_duplicates"]:
+        many, apart = counts["near_duplicates"], counts["near_duplicates_across"]
+        said.append(
+            f"{many} rows have a twin with equal features and another label ({apart} with one in another split)"
+        )
+    return tuple(said)

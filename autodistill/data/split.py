@@ -1,0 +1,106 @@
+"""Four disjoint splits: which rows belong together, and who gets them.
+
+Rows with equal features and label, and rows of one entity, are one unit and go to one split. Units are sorted by
+stratum (target, then the groups) and, within it, by a seeded hash of their content; then each goes to the split that is
+furthest behind its share of the rows so far. Any run of the sorted list, so any stratum at any level, is shared out to
+within a row or two (the quota method of apportionment), however rare the stratum is, and no stratum has to be merged.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from autodistill.records import IntArray
+
+
+def units(keys: Sequence[npt.NDArray[np.generic]]) -> IntArray:
+    """int64 [N]: the unit of each row; rows that agree in any of the ``keys`` share a unit, transitively."""
+    n = len(keys[0])
+    label = np.arange(n)
+    for key in keys:
+        _, code = np.unique(key, return_inverse=True)
+        edges = coo_array((np.ones(n, dtype=np.int8), (label, n + code.reshape(-1))), shape=(2 * n, 2 * n))
+        _, joined = connected_components(edges, directed=False)
+        label = np.unique(joined[label], return_inverse=True)[1]
+    return np.asarray(label, dtype=np.int64)
+
+
+def assign(
+    unit: IntArray,
+    strata: Sequence[npt.NDArray[np.generic]],
+    order: npt.NDArray[np.str_],
+    shares: Sequence[float],
+    seed: int,
+) -> IntArray:
+    """int64 [N]: for each row the index into ``shares`` of its part.
+
+    ``strata`` are levels, coarsest first; ``order`` holds content digests: the result depends on rows, never on their
+    order. A unit stands in the stratum of its row that comes first by content.
+    """
+    rank = np.argsort(order, kind="stable")
+    _, first = np.unique(unit[rank], return_index=True)
+    leader = rank[first]  # of unit 0, 1, 2, …
+    size = np.bincount(unit)
+    shuffled = np.array([_hash(seed, order[row]) for row in leader])
+    levels = [_shuffle(np.asarray(level)[leader], seed) for level in strata]
+    walk = np.lexsort((shuffled, *reversed(levels)))
+    target = np.asarray(shares, dtype=float) / sum(shares)
+    behind = _start(target, seed)
+    parts = np.empty(len(leader), dtype=np.int64)
+    for at in walk:
+        behind += target * size[at]
+        chosen = int(behind.argmax())
+        behind[chosen] -= size[at]
+        parts[at] = chosen
+    return parts[unit]
+
+
+def leakage(
+    split: IntArray, same: npt.NDArray[np.generic], features: npt.NDArray[np.generic], entity: IntArray | None
+) -> Mapping[str, int]:
+    """Counts of rows: ``exact_duplicates`` (features and label equal an earlier row's), ``near_duplicates`` (equal
+    features, another label), each ``_across`` splits, and ``entities_across`` splits.
+
+    ``same`` and ``features`` are keys [N] that are equal where features and label, or the features, are.
+    """
+    _, exact, copies = np.unique(same, return_inverse=True, return_counts=True)
+    _, twin = np.unique(features, return_inverse=True)
+    kinds = _distinct(twin, exact)
+    counts = {
+        "exact_duplicates": int(len(same) - len(copies)),
+        "exact_duplicates_across": int((_distinct(exact, split)[exact] > 1).sum()),
+        "near_duplicates": int((kinds[twin] > 1).sum()),
+        "near_duplicates_across": int(((kinds[twin] > 1) & (_distinct(twin, split)[twin] > 1)).sum()),
+    }
+    if entity is not None:
+        counts["entities_across"] = int((_distinct(entity, split) > 1).sum())
+    return counts
+
+
+def _distinct(of: IntArray, values: IntArray) -> IntArray:
+    """How many distinct ``values`` each code of ``of`` has."""
+    pairs = np.unique(np.stack([of, values], axis=1), axis=0)
+    return np.asarray(np.bincount(pairs[:, 0], minlength=int(of.max()) + 1), dtype=np.int64)
+
+
+def _hash(seed: int, text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(f"{seed}/{text}".encode(), digest_size=7).digest())
+
+
+def _shuffle(level: npt.NDArray[np.generic], seed: int) -> IntArray:
+    """Codes of a level's values in a seeded order."""
+    values, code = np.unique(level, return_inverse=True)
+    order = np.argsort(np.array([_hash(seed, str(value)) for value in values]))
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.arange(len(values))
+    return rank[code.reshape(-1)]
+
+
+def _start(target: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.float64]:
+    """A seeded head start below one row each: else the very first units fall to the same splits for every seed."""
+    draws = np.array([_hash(seed, f"part {at}") for at in range(len(target))]) / 2.0**56
+    return np.asarray((draws - draws.mean()) * target, dtype=np.float64)
