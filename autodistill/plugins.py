@@ -214,10 +214,17 @@ def _adapter(hint: Any) -> pydantic.TypeAdapter[Any]:
     return pydantic.TypeAdapter(tuple[hint], config=_CONFIG)
 
 
+def placed(where: Where) -> Callable[[tuple[str | int, ...]], str]:
+    """The function from a path inside the value to its place in words."""
+    if callable(where):
+        return where
+    return lambda path: ": ".join(part for part in (where, ".".join(map(str, path))) if part)
+
+
 def validate(kind: type[T], values: Mapping[str, Any], where: Where = "") -> T:
     """``values`` as an instance of a frozen dataclass: unknown keys, missing ones, wrong types and values out of bounds
     raise SpecError at their place. Whole numbers widen to floats; nothing else is converted."""
-    place = where if callable(where) else lambda path: ": ".join(p for p in (where, ".".join(map(str, path))) if p)
+    place = placed(where)
     known = {option.name: option for option in options_of(kind)}
     rest = next((o.name for o in known.values() if o.rest), None)
     own = {k: v for k, v in values.items() if k in known and k != rest}

@@ -1,0 +1,17 @@
+"""How a gradient family is trained: the options that ``distill:`` takes beside those of its losses."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """How a gradient family is trained. Families that are fitted have no use for it."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1, description="peak step size of AdamW")] = 1e-3
+    epochs: Annotated[int, Field(ge=1, le=10_000, description="passes over the train split")] = 30
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000, description="rows a step")] = 256
+    weight_decay: Annotated[float, Field(ge=0, le=1, description="decoupled decay a step, times the step size")] = 0.0
+    warmup: Annotated[float, Field(ge=0, lt=1, description="share of the steps over which the step size rises")] = 0.05
