@@ -16,6 +16,8 @@ from autodistill.records import Features, FloatArray, IntArray, digest
 Form = Literal["split", "matrix"]
 Inputs = tuple[tuple[str, Literal["string", "float"]], ...]
 
+NUMERIC, CODES, FEATURES = "/numeric", "/codes", "/features"  # a slash first: no column is called so
+
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
@@ -35,10 +37,10 @@ class Shapes:
 class Encoding:
     """A fitted front end in two forms, each a serialised ONNX model on rank-1 raw columns (string or float32).
 
-    ``split`` (for networks): ``numeric`` float32 [N, K], imputed and scaled, and ``codes`` int64 [N, M]; an output is
-    absent where there is no such column. ``codes`` index ONE table of ``sum(cardinalities)`` rows: offset of the column
+    ``split`` (for networks): ``/numeric`` float32 [N, K], imputed and scaled, and ``/codes`` int64 [N, M]; an output is
+    absent where there is no such column. Codes index ONE table of ``sum(cardinalities)`` rows: offset of the column
     + code, where code 0 is missing, 1 unseen (or rare), then the categories ordered by their train target rate.
-    ``matrix`` (for trees): ``features`` float32 [N, F] in order of ``inputs``: imputed numbers, and codes as ordinals.
+    ``matrix`` (for trees): ``/features`` float32 [N, F] in order of ``inputs``: imputed numbers, and codes as ordinals.
     """
 
     inputs: Inputs
@@ -77,12 +79,12 @@ class Encoding:
         """``numeric`` float32 [n, K] and ``codes`` int64 [n, M] of raw rows, computed by the graph itself."""
         found = _outputs(self.split, self._feeds(features))
         rows = self._rows(features)
-        numeric = found.get("numeric", np.empty((rows, 0), np.float32))
-        return numeric, found.get("codes", np.empty((rows, 0), np.int64))
+        numeric = found.get(NUMERIC, np.empty((rows, 0), np.float32))
+        return numeric, found.get(CODES, np.empty((rows, 0), np.int64))
 
     def apply_matrix(self, features: Features) -> FloatArray:
         """``features`` float32 [n, F] of raw rows, for trees and for teachers that take one matrix."""
-        matrix: FloatArray = _outputs(self.matrix, self._feeds(features))["features"]
+        matrix: FloatArray = _outputs(self.matrix, self._feeds(features))[FEATURES]
         return matrix
 
     def example(self, rows: int = 1) -> Features:

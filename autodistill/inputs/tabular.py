@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from autodistill.errors import TableError
-from autodistill.inputs import Encoding, Inputs
+from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Inputs
 from autodistill.records import Features, FloatArray
 
 MISSING_KEYS = ("", "nan", "None", "<NA>")  # ONNX Runtime turns None and NaN in a string column into words
@@ -119,9 +119,9 @@ class _Graph:
 
     def stack(self, columns: Sequence[str], name: str) -> str:
         """Rank-1 columns of one type as [N, len(columns)]: three nodes, whatever their number."""
-        flat = self.add("Concat", columns, f"{name}_flat", axis=0) if len(columns) > 1 else columns[0]
-        shape = self.constant(f"{name}_shape", np.array([len(columns), -1], np.int64))
-        rows = self.add("Reshape", [flat, shape], f"{name}_rows")
+        flat = self.add("Concat", columns, f"{name}/flat", axis=0) if len(columns) > 1 else columns[0]
+        shape = self.constant(f"{name}/shape", np.array([len(columns), -1], np.int64))
+        rows = self.add("Reshape", [flat, shape], f"{name}/rows")
         return self.add("Transpose", [rows], name, perm=[1, 0])
 
     def code(self, column: str, words: Sequence[str], offset: int | None) -> str:
@@ -133,7 +133,7 @@ class _Graph:
             values = {"values_floats": [float(c) for c in codes], "default_float": 1.0}
         else:
             values = {"values_int64s": [c + offset for c in codes], "default_int64": 1 + offset}
-        return self.add("LabelEncoder", [column], f"{column}_code", domain="ai.onnx.ml", keys_strings=keys, **values)
+        return self.add("LabelEncoder", [column], f"/code/{column}", domain="ai.onnx.ml", keys_strings=keys, **values)
 
     def impute(self, column: str, values: Sequence[float], name: str) -> str:
         nan = float("nan")
@@ -170,15 +170,15 @@ def _split(inputs: Inputs, numbers: Sequence[_Number], words: dict[str, tuple[st
         cards = [len(v) + 2 for v in words.values()]
         offsets = np.cumsum([0, *cards])[:-1].tolist()
         codes = [graph.code(c, v, o) for (c, v), o in zip(words.items(), offsets, strict=True)]
-        outputs.append((graph.stack(codes, "codes"), TensorProto.INT64, len(words)))
+        outputs.append((graph.stack(codes, CODES), TensorProto.INT64, len(words)))
     if numbers:
         squash = squash and any(c.heavy for c in numbers)
         missing = np.array([i for i, c in enumerate(numbers) if c.has_missing], np.int64)
-        tail = ["scaled" if squash or len(missing) else "numeric", "squashed" if len(missing) else "numeric"]
-        raw = graph.stack([c.name for c in numbers], "numbers")
+        tail = ["/scaled" if squash or len(missing) else NUMERIC, "/squashed" if len(missing) else NUMERIC]
+        raw = graph.stack([c.name for c in numbers], "/numbers")
         scaled = graph.add(
             "Scaler",
-            [graph.impute(raw, [c.median for c in numbers], "imputed")],
+            [graph.impute(raw, [c.median for c in numbers], "/imputed")],
             tail[0],
             domain="ai.onnx.ml",
             offset=[c.offset for c in numbers],
@@ -187,10 +187,10 @@ def _split(inputs: Inputs, numbers: Sequence[_Number], words: dict[str, tuple[st
         if squash:
             scaled = graph.add("Asinh", [scaled], tail[1])
         if len(missing):
-            absent = graph.add("IsNaN", [raw], "absent")
-            where = graph.add("Gather", [absent, graph.constant("missing_columns", missing)], "absent_at", axis=1)
-            graph.add("Concat", [scaled, graph.add("Cast", [where], "indicator", to=1)], "numeric", axis=1)
-        outputs.append(("numeric", TensorProto.FLOAT, len(numbers) + len(missing)))
+            absent = graph.add("IsNaN", [raw], "/absent")
+            where = graph.add("Gather", [absent, graph.constant("/missing", missing)], "/absent/at", axis=1)
+            graph.add("Concat", [scaled, graph.add("Cast", [where], "/indicator", to=1)], NUMERIC, axis=1)
+        outputs.append((NUMERIC, TensorProto.FLOAT, len(numbers) + len(missing)))
     return graph.model(outputs)
 
 
@@ -202,6 +202,6 @@ def _matrix(inputs: Inputs, numbers: Sequence[_Number], words: dict[str, tuple[s
     columns = [graph.code(name, words[name], None) if kind == "string" else name for name, kind in inputs]
     fill = [(at[n].below if at[n].has_missing else at[n].median) if n in at else 0.0 for n, _ in inputs]
     if not numbers:
-        return graph.model([(graph.stack(columns, "features"), TensorProto.FLOAT, len(inputs))])
-    features = graph.impute(graph.stack(columns, "raw"), fill, "features")
+        return graph.model([(graph.stack(columns, FEATURES), TensorProto.FLOAT, len(inputs))])
+    features = graph.impute(graph.stack(columns, "/raw"), fill, FEATURES)
     return graph.model([(features, TensorProto.FLOAT, len(inputs))])

@@ -1,0 +1,88 @@
+"""Student → one ONNX file on raw rows: its preparation, the model, the decision. Equal inputs give equal bytes.
+
+Inputs are rank-1, named as the columns; outputs ``label`` [N] string and ``probability_<class>`` [N] float32 a class
+(regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and digests.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodistill.errors import ArtefactError
+from autodistill.export.joined import IR_VERSION, LOGITS, Answer, Joined, head, opsets, properties, source
+from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Form
+from autodistill.records import Artefact, digest
+
+__all__ = ["Answer", "parameters", "wrap"]
+
+
+def wrap(
+    encoding: Encoding,
+    core: Any,
+    answer: Answer,
+    out: Path,
+    *,
+    form: Form = "matrix",
+    precision: str = "fp32",
+    notes: tuple[str, ...] = (),
+) -> Artefact:
+    """Write front end + ``core`` + decision as one file at ``out``.
+
+    ``core`` (``ModelProto``) takes one float [N, F] (form ``matrix``) or ``/numeric`` and ``/codes`` (form ``split``).
+    Its output ``logits`` [N, C], or else its last float output [N, C] of probabilities ([N, 1] values for regression)
+    is what the file answers from. Raises ``ArtefactError`` where a column has the name of an output.
+    """
+    import onnx
+    from onnx import helper, inliner
+
+    taken = set(answer.outputs) & set(encoding.names)
+    if taken:
+        raise ArtefactError(f"column {min(taken)!r} has the name of an output", where="export", do="rename the column")
+    front = encoding.graph(form)
+    core = inliner.inline_local_functions(core) if core.functions else core
+    value = source(core)
+    tail = head(answer, logits=value == LOGITS)
+    same = {name: name for name in encoding.names}
+    joined = Joined(same)
+    front_names = joined.add(front.graph, same)
+    core_names = joined.add(core.graph, _feeds(core, form, front_names))
+    joined.add(tail.graph, {"x": core_names[value]}, keep=answer.outputs)
+    nodes, constants = joined.used(answer.outputs)
+    graph = helper.make_graph(nodes, "student", front.graph.input, tail.graph.output, constants)
+    model = helper.make_model(graph, opset_imports=opsets(front, core, tail), ir_version=IR_VERSION)
+    helper.set_model_props(model, properties(encoding, answer, precision))
+    onnx.checker.check_model(model)
+    data = model.SerializeToString(deterministic=True)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_bytes(data)
+    count = parameters(core)
+    return Artefact(path=out, sha256=digest(data), size=len(data), precision=precision, parameters=count, notes=notes)
+
+
+def _feeds(core: Any, form: Form, front: Any) -> dict[str, str]:
+    """The core's inputs → the front end's outputs, by their joined names."""
+    constants = {t.name for t in core.graph.initializer}
+    free = [i.name for i in core.graph.input if i.name not in constants]
+    feeds = {name: front.get(FEATURES if form == "matrix" else name) for name in free}
+    if None in feeds.values():
+        wanted = "one matrix" if form == "matrix" else f"{NUMERIC} and {CODES}"
+        raise ArtefactError(f"the core's inputs are {free}, not {wanted}", where="export")
+    return {name: value for name, value in feeds.items() if value is not None}
+
+
+def parameters(core: Any) -> int:
+    """Floating-point and quantised numbers that a core carries: its weights, and the cuts and leaves of its trees."""
+    from onnx import TensorProto, numpy_helper
+
+    kinds = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.INT8, TensorProto.UINT8)
+    total = sum(int(np.prod(t.dims)) for t in core.graph.initializer if t.data_type in kinds)
+    for node in core.graph.node:
+        for attribute in node.attribute if node.op_type.startswith("TreeEnsemble") else ():
+            if attribute.name in ("nodes_splits", "leaf_weights"):
+                total += numpy_helper.to_array(attribute.t).size
+            elif attribute.name in ("class_weights", "target_weights"):
+                total += len(attribute.floats)
+            elif attribute.name == "nodes_modes" and attribute.strings:
+                total += sum(mode != b"LEAF" for mode in attribute.strings)
+    return total
