@@ -221,7 +221,7 @@ def placed(where: Where) -> Callable[[tuple[str | int, ...]], str]:
     return lambda path: ": ".join(part for part in (where, ".".join(map(str, path))) if part)
 
 
-def validate(kind: type[T], values: Mapping[str, Any], where: Where = "") -> T:
+def validate(kind: type[T], values: Mapping[str, Any], where: Where = "", called: str = "") -> T:
     """``values`` as an instance of a frozen dataclass: unknown keys, missing ones, wrong types and values out of bounds
     raise SpecError at their place. Whole numbers widen to floats; nothing else is converted."""
     place = placed(where)
@@ -230,7 +230,9 @@ def validate(kind: type[T], values: Mapping[str, Any], where: Where = "") -> T:
     own = {k: v for k, v in values.items() if k in known and k != rest}
     for key in values:
         if key not in own and rest is None:
-            raise SpecError(f"{kind.__name__} has no option {key!r}", where=place((key,)), do=suggest(key, known))
+            raise SpecError(
+                f"{called or kind.__name__} has no option {key!r}", where=place((key,)), do=suggest(key, known)
+            )
     if rest is not None:
         given = dict(values.get(rest) or {}) if isinstance(values.get(rest), Mapping) else {}
         own[rest] = given | {k: v for k, v in values.items() if k not in known}
@@ -241,7 +243,7 @@ def validate(kind: type[T], values: Mapping[str, Any], where: Where = "") -> T:
     try:
         return kind(**built)
     except ValueError as fault:  # a dataclass may refuse a combination of its options in __post_init__
-        raise SpecError(str(fault), where=place(()), do=f"see the options of {kind.__name__}") from fault
+        raise SpecError(str(fault), where=place(()), do=f"see the options of {called or kind.__name__}") from fault
 
 
 def _value(option: Option, value: Any, place: Callable[[tuple[str | int, ...]], str]) -> Any:
@@ -266,4 +268,4 @@ def _shown(value: Any) -> str:
 def build(room: str, name: str, values: Mapping[str, Any], where: Where = "") -> Any:
     """A plugin with its options. Raises SpecError as ``find`` and ``validate`` do."""
     kind = find(room, name, where(()) if callable(where) else where)
-    return validate(kind, values, where)
+    return validate(kind, values, where, name)

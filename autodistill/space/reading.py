@@ -36,7 +36,7 @@ def read(student: Any, distill: Mapping[str, Any] | None = None, where: Where = 
             do="list one of them, or a family that is trained by gradients",
         )
     named = {o.name for o in options_of(Training)}
-    training = _settings(Training, {k: v for k, v in shared.items() if k in named}, at)
+    training = _settings(Training, "training", {k: v for k, v in shared.items() if k in named}, at)
     return Space(branches=branches, arms=arms, training=training)
 
 
@@ -89,7 +89,7 @@ def _branch(label: str, family: str, entry: Mapping[str, Any], place: Place) -> 
                 do=suggest(str(value), kind.precisions),
             )
     assert isinstance(precision, Choice)  # noqa: S101 - a string option has no range
-    settings = _settings(kind, given, place, also=("family", "precision"))
+    settings = _settings(kind, family, given, place, also=("family", "precision"))
     return Branch(label=label, family=family, trains=kind.trains, settings=settings, precision=precision)
 
 
@@ -108,7 +108,7 @@ def _arms(loss: Any, shared: Mapping[str, Any], place: Place) -> tuple[Arm, ...]
         own = {k: v for k, v in entry.items() if k != "kind"} if long_form else {}
         inherited = {o.name: shared[o.name] for o in options_of(kind) if o.name in shared and o.name not in own}
         at = _either(own, _under(place, *path), place)
-        arms.append(Arm(loss=name, settings=_settings(kind, {**inherited, **own}, at, also=("kind",))))
+        arms.append(Arm(loss=name, settings=_settings(kind, name, {**inherited, **own}, at, also=("kind",))))
     return tuple(arms)
 
 
@@ -129,7 +129,7 @@ def _refuse_unknown(shared: Mapping[str, Any], arms: Sequence[Arm], place: Place
 
 
 def _settings(
-    kind: type[Any], given: Mapping[str, Any], place: Place, also: tuple[str, ...] = ()
+    kind: type[Any], called: str, given: Mapping[str, Any], place: Place, also: tuple[str, ...] = ()
 ) -> dict[str, Setting]:
     """Every option of a plugin as a setting, defaults included; all values tried one field at a time, then all-low and
     all-high, so that a bad bound fails before the first trial."""
@@ -137,7 +137,7 @@ def _settings(
     for key in given:
         if key not in options:
             raise SpecError(
-                f"{kind.__name__.lower()} has no option {key!r}",
+                f"{called} has no option {key!r}",
                 where=place((key,)),
                 do=suggest(key, [*options, *also]),
             )
@@ -145,9 +145,9 @@ def _settings(
     first = {name: s.extremes()[0][1] for name, s in read_in.items()}
     for name, setting in read_in.items():
         for path, value in setting.extremes():
-            validate(kind, first | {name: value}, _at(place, name, path))
+            validate(kind, first | {name: value}, _at(place, name, path), called)
     for side in (0, 1):
-        validate(kind, {name: s.ends[side] for name, s in read_in.items()}, place)
+        validate(kind, {name: s.ends[side] for name, s in read_in.items()}, place, called)
     missing = {o.name: Choice((canonical(o.default),)) for o in options.values() if o.name not in read_in}
     return {name: read_in.get(name) or missing[name] for name in options}
 

@@ -1,0 +1,6 @@
+"""The experiment file and the policy as types; refused, with file, line and key, before anything runs."""
+
+from autodistill.spec.experiment import OBJECTIVES, SAMPLERS, Budget, MeasureSpec, Spec, load
+from autodistill.spec.policy import METERS, load_policy
+
+__all__ = ["METERS", "OBJECTIVES", "SAMPLERS", "Budget", "MeasureSpec", "Spec", "load", "load_policy"]

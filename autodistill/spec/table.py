@@ -1,0 +1,148 @@
+"""The ``data:`` block: which table, and the part that each column plays."""
+
+from pathlib import Path
+from typing import Any
+
+from autodistill.data.asked import DataSpec
+from autodistill.errors import SpecError
+from autodistill.plugins import build, options_of, suggest, validate
+from autodistill.records import SPLITS
+from autodistill.spec.reader import Node
+
+ROLES = ("target", "weights", "entity", "row_id")
+AS_WRITTEN = ("target", "positive", "favourable", "weights", "entity", "row_id")
+
+
+def read_data(node: Node) -> DataSpec:
+    """Raises SpecError at the place of the fault; the table itself is not opened."""
+    if not isinstance(node.data, dict):
+        raise SpecError("should be a mapping", where=node.where(), do="it has table, target, groups, split …")
+    known = [o.name for o in options_of(DataSpec)]
+    for key in node.data:
+        if key not in known:
+            raise SpecError(f"data has no {key!r}", where=node.where((key,)), do=suggest(key, known))
+    values: dict[str, Any] = {
+        key: _written(child) if key in AS_WRITTEN else child.plain() for key, child in node.data.items()
+    }
+    for key, change in {"input": _input, "groups": _groups, "split": _split, "drop": _columns}.items():
+        if key in node.data:
+            values[key] = change(node.at(key))
+    data = validate(DataSpec, values, node.where)
+    _table(data.table, node)
+    _roles(data, node)
+    return data
+
+
+def _written(node: Node) -> Any:
+    """A scalar as it is written, since a class or a column may look like a number: 1, 1.0, true."""
+    return node.text if node.text and not isinstance(node.data, list | dict) else node.plain()
+
+
+def _table(table: Path, node: Node) -> None:
+    where = node.where(("table",))
+    if not table.exists():
+        raise SpecError(f"no table at {table}", where=where, do="paths are relative to the working directory")
+    if not table.is_file():
+        raise SpecError(f"{table} is not a file", where=where, do="give one parquet or csv file")
+
+
+def _input(node: Node) -> tuple[str, dict[str, Any]]:
+    plain = node.plain()
+    if not isinstance(plain, dict) or not isinstance(plain.get("kind"), str):
+        raise SpecError("no kind of input", where=node.where(), do="for example {kind: tabular}")
+    options = {key: value for key, value in plain.items() if key != "kind"}
+    build("inputs", plain["kind"], options, lambda path: node.where(path or ("kind",)))
+    return plain["kind"], options
+
+
+def _columns(node: Node) -> list[Any]:
+    if not isinstance(node.data, list):
+        raise SpecError("should be a list of columns", where=node.where(), do=f"write [{node.text or 'column'}]")
+    return [_written(item) for item in node.data]
+
+
+def _groups(node: Node) -> list[dict[str, Any]]:
+    if not isinstance(node.data, list):
+        raise SpecError("should be a list of columns", where=node.where(), do=f"write [{node.text or 'column'}]")
+    groups: list[dict[str, Any]] = []
+    for item in node.data:
+        group = _group(item)
+        if group["column"] in [g["column"] for g in groups]:
+            raise SpecError(f"{group['column']} is listed twice", where=item.where(), do="list a column once")
+        groups.append(group)
+    return groups
+
+
+def _group(node: Node) -> dict[str, Any]:
+    if not isinstance(node.data, dict):
+        return {"column": _written(node), "merge": {}}
+    for key in node.data:
+        if key not in {"column", "merge"}:
+            where = node.where((key,))
+            raise SpecError(f"a group has no {key!r}", where=where, do=suggest(key, ("column", "merge")))
+    if "column" not in node.data:
+        raise SpecError("column is missing", where=node.where(), do="write {column: race, merge: {Other: [...]}}")
+    merge = node.at("merge") if "merge" in node.data else None
+    return {"column": _written(node.at("column")), "merge": _merge(merge) if merge is not None else {}}
+
+
+def _merge(node: Node) -> dict[str, list[Any]]:
+    if not isinstance(node.data, dict):
+        raise SpecError("should be a mapping", where=node.where(), do="write {Other: [value, value]}")
+    seen: dict[Any, str] = {}
+    for name, values in node.data.items():
+        if not isinstance(values.data, list) or not values.data:
+            raise SpecError("should list the values it replaces", where=values.where(), do=f"write {{{name}: [value]}}")
+        for item in values.data:
+            value = _written(item)
+            if value in seen:
+                raise SpecError(f"{value} is merged twice", where=item.where(), do=f"it is in {seen[value]} already")
+            seen[value] = name
+    return {name: [_written(item) for item in values.data] for name, values in node.data.items()}
+
+
+def _split(node: Node) -> Any:
+    if not isinstance(node.data, dict):
+        return node.plain()
+    for name in node.data:
+        if name not in SPLITS:
+            raise SpecError(f"no split {name!r}", where=node.where((name,)), do=suggest(name, SPLITS))
+    for name in SPLITS:
+        if name not in node.data:
+            raise SpecError(f"no share for {name}", where=node.where(), do=f"give all of {', '.join(SPLITS)}")
+    for name, share in node.data.items():
+        if isinstance(share.data, bool) or not isinstance(share.data, int | float) or not 0 < share.data < 1:
+            raise SpecError(
+                f"should be between 0 and 1, not {share.plain()!r}", where=node.where((name,)), do="for example 0.4"
+            )
+    total = sum(share.data for share in node.data.values())
+    if abs(total - 1) > 1e-6:
+        raise SpecError(f"the shares sum to {total:.6g}", where=node.where(), do="make them sum to 1")
+    return node.plain()
+
+
+def _roles(data: DataSpec, node: Node) -> None:
+    """One column plays one part; what only classes have is not given for a regression."""
+    parts: dict[str, str] = {}
+    for role in ROLES:
+        column = getattr(data, role)
+        if column is None:
+            continue
+        if column in parts:
+            raise SpecError(
+                f"{column} is {parts[column]} already", where=node.where((role,)), do="one column, one part"
+            )
+        parts[column] = role
+    for key, columns in (("groups", [g.column for g in data.groups]), ("drop", data.drop)):
+        for i, column in enumerate(columns):
+            if parts.get(column) == "target":
+                raise SpecError(f"{column} is the target", where=node.where((key, i)), do="take it out of this list")
+    if data.threshold is not None and not 0 < data.threshold < 1:
+        where = node.where(("threshold",))
+        raise SpecError("should be between 0 and 1", where=where, do="it is a probability of the positive class")
+    if data.threshold is not None and data.positive is None:
+        where = node.where(("threshold",))
+        raise SpecError("a threshold without positive", where=where, do="name the positive class")
+    for key in ("positive", "favourable", "threshold"):
+        if data.task == "regression" and getattr(data, key) is not None:
+            raise SpecError(f"{key} in a regression", where=node.where((key,)), do="leave it out")
