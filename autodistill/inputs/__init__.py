@@ -77,14 +77,14 @@ class Encoding:
 
     def apply(self, features: Features) -> tuple[FloatArray, IntArray]:
         """``numeric`` float32 [n, K] and ``codes`` int64 [n, M] of raw rows, computed by the graph itself."""
-        found = _outputs(self.split, self._feeds(features))
+        found = _outputs(self.split, features)
         rows = self._rows(features)
         numeric = found.get(NUMERIC, np.empty((rows, 0), np.float32))
         return numeric, found.get(CODES, np.empty((rows, 0), np.int64))
 
     def apply_matrix(self, features: Features) -> FloatArray:
         """``features`` float32 [n, F] of raw rows, for trees and for teachers that take one matrix."""
-        matrix: FloatArray = _outputs(self.matrix, self._feeds(features))[FEATURES]
+        matrix: FloatArray = _outputs(self.matrix, features)[FEATURES]
         return matrix
 
     def example(self, rows: int = 1) -> Features:
@@ -94,17 +94,12 @@ class Encoding:
             for name, kind in self.inputs
         }
 
-    def _feeds(self, features: Features) -> Features:
-        return {name: features[name] for name, _ in self.inputs}
-
     def _rows(self, features: Features) -> int:
         return len(features[self.inputs[0][0]])
 
 
-def _outputs(model: bytes, feeds: Features) -> dict[str, Any]:
-    import onnxruntime as ort
+def _outputs(model: bytes, features: Features) -> dict[str, Any]:
+    from autodistill import runtime
 
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return dict(zip([o.name for o in session.get_outputs()], session.run(None, dict(feeds)), strict=True))
+    session = runtime.open(model)
+    return dict(zip(session.outputs, session.run(session.feed(features)), strict=True))

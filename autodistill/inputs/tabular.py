@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field
+from pydantic.fields import Field
 
 from autodistill.errors import TableError
 from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Inputs

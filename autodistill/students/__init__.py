@@ -1,0 +1,38 @@
+"""Student families: one file each, a frozen dataclass whose fields are the options that a search may turn.
+
+``trains`` says how: "gradient" families build an ``nn.Module`` on (numeric, codes) that gives logits; "fit" families
+build a ``Fitted`` on one matrix. ``readings_depend_on`` says whether latency and size are known before training.
+"""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from autodistill.records import FloatArray
+
+
+class Fitted(Protocol):
+    """A family that is fitted to class shares."""
+
+    def fit(self, X: FloatArray, soft: FloatArray, weight: FloatArray | None) -> "Fitted":
+        """Fit to rows ``X`` float32 [n, F] with class shares ``soft`` [n, C] ([n, 1] values for regression)."""
+        ...
+
+    def predict_proba(self, X: FloatArray) -> FloatArray:
+        """Class shares [n, C] ([n, 1] values for regression)."""
+        ...
+
+    def onnx(self) -> Any:
+        """An ``onnx.ModelProto`` on float [N, F], whose output ``logits`` or ``probabilities`` is [N, C]."""
+        ...
+
+
+def stacked(
+    X: FloatArray, soft: FloatArray, weight: FloatArray | None
+) -> tuple[FloatArray, npt.NDArray[np.int64], FloatArray]:
+    """Rows once a class, weighted by the class's share: hard labels that amount to the soft ones. Rows of no weight are
+    left out, so hard labels cost nothing."""
+    shares = np.asarray(soft, np.float64) * (1.0 if weight is None else np.asarray(weight, np.float64)[:, None])
+    row, label = np.nonzero(shares > 0)
+    return X[row], label.astype(np.int64), shares[row, label]

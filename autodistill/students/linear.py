@@ -1,0 +1,43 @@
+"""Multinomial logistic regression on numbers and one-hot categories."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from autodistill.inputs import Shapes
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A weight a number and a weight a category: the least that learns anything."""
+
+    trains: ClassVar[str] = "gradient"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    readings_depend_on: ClassVar[str] = "architecture"
+
+    def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
+        """A module from numeric [n, K] and codes [n, M] to logits [n, outputs]."""
+        import torch
+        from torch import nn
+
+        class Scores(nn.Module):
+            """A one-hot row times a matrix is a sum of rows of the matrix: looked up, never spelled out."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.numbers = nn.Linear(inputs.numeric, outputs)
+                if inputs.cardinalities:
+                    self.table = nn.Embedding(inputs.table, outputs)
+                nn.init.zeros_(self.numbers.weight)
+                nn.init.zeros_(self.numbers.bias)
+                if inputs.cardinalities:
+                    nn.init.zeros_(self.table.weight)
+
+            def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
+                scores: Tensor = self.numbers(numeric) if inputs.numeric else self.numbers.bias
+                return scores + self.table(codes).sum(dim=1) if inputs.cardinalities else scores
+
+        del torch
+        return Scores()
