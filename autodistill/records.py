@@ -70,7 +70,8 @@ class Dataset:
     ``features`` maps a column to float32 [N] (NaN is missing) or to object [N] of str ("" is missing); ``y`` is
     int64 [N] class codes (float64 for regression, where ``classes`` is empty); ``groups`` maps an attribute to object
     [N] of str ("" is unknown); ``splits`` maps a split to int64 row positions; ``digests`` has ``table`` and one
-    for each split (over its rows' content, in order of content).
+    for each split (over its rows' content, in order of content). ``units`` int64 [N] numbers what may not be torn
+    apart: rows with equal features and label, rows of one entity (None: every row is its own).
     """
 
     features: Features
@@ -84,6 +85,7 @@ class Dataset:
     splits: Mapping[str, IntArray]
     weights: FloatArray | None = None
     entity: npt.NDArray[Any] | None = None
+    units: IntArray | None = None
     digests: Mapping[str, str]
     row_digests: npt.NDArray[Any]
     leakage: Mapping[str, int]

@@ -35,7 +35,8 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
     determined = leaks(kept, wanted.y, wanted.classes, file)
     keys = _keys(table, kept, wanted, spec)
     entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
-    chosen = _splits(spec, seed, table, wanted, attributes, keys, entity)
+    units = split.units([keys.same] if entity is None else [keys.same, entity])
+    chosen = _splits(spec, seed, table, wanted, attributes, keys.row, units)
     counts = dict(split.leakage(chosen, keys.same, keys.features, entity)) | {"determine_label": len(determined)}
     _refuse_unusable(chosen, wanted, counts, file)
     rank = np.argsort(keys.row, kind="stable")
@@ -53,6 +54,7 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
         splits=splits,
         weights=None if spec.weights is None else _weights(table[spec.weights], Place(file, spec.weights)),
         entity=entity,
+        units=units,
         digests={"table": digest.together(keys.row, names)}
         | {name: digest.together(keys.row[at]) for name, at in splits.items()},
         row_digests=keys.row.astype("U16"),
@@ -108,16 +110,15 @@ def _splits(
     table: pa.Table,
     wanted: Target,
     attributes: Mapping[str, npt.NDArray[np.object_]],
-    keys: _Keys,
-    entity: npt.NDArray[Any] | None,
+    order: npt.NDArray[np.str_],
+    units: IntArray,
 ) -> IntArray:
     """int64 [N]: the split of each row, as an index into ``SPLITS``."""
     if isinstance(spec.split, str):
         return _named(columns.strings(table[spec.split]), Place(str(spec.table), spec.split))
     shares = _shares(spec.split, str(spec.table))
     strata = [wanted.stratum, *(values.astype(str) for values in attributes.values())]
-    together = [keys.same] if entity is None else [keys.same, entity]
-    return split.assign(split.units(together), strata, keys.row, shares, seed)
+    return split.assign(units, strata, order, shares, seed)
 
 
 def _named(values: npt.NDArray[np.object_], place: Place) -> IntArray:

@@ -97,7 +97,7 @@ def _shuffle(level: npt.NDArray[np.generic], seed: int) -> IntArray:
     order = np.argsort(np.array([_hash(seed, str(value)) for value in values]))
     rank = np.empty(len(values), dtype=np.int64)
     rank[order] = np.arange(len(values))
-    return rank[code.reshape(-1)]
+    return np.asarray(rank[code.reshape(-1)], dtype=np.int64)
 
 
 def _start(target: npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.float64]:

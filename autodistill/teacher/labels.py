@@ -1,0 +1,152 @@
+"""What a teacher says of every row, and how it is kept: arrays, ONNX and JSON, whole or not at all."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autodistill.errors import TeacherError
+from autodistill.records import Dataset, FloatArray, decide, digest
+
+FORMAT = 1
+RECORD = "teacher.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One model of an ensemble, as it is alone. ``scores`` float32 [N, C]; ``onnx`` is the artefact on raw rows."""
+
+    name: str
+    scores: FloatArray
+    decisions: npt.NDArray[Any]
+    onnx: bytes | None
+    why_no_onnx: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Teacher:
+    """The teacher's labels of all N rows of a table.
+
+    ``digest`` is of what decides the model: source, options, versions, train rows. ``scores`` float32 [N, C]
+    (probabilities; [N, 1] values for regression), train rows out of fold; ``decisions`` int64 [N] by the table's rule
+    (float64 for regression). ``onnx`` is the artefact on raw rows, or None and ``why_no_onnx``. ``seconds`` is what it
+    took when it was made; ``cached`` says that this time it was only read.
+    """
+
+    name: str
+    digest: str
+    scores: FloatArray
+    decisions: npt.NDArray[Any]
+    onnx: bytes | None
+    why_no_onnx: str
+    members: tuple[Member, ...]
+    seconds: float
+    notes: tuple[str, ...]
+    cached: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A model to keep: ``scores`` float32 [N, C], the artefact's bytes or why there are none."""
+
+    name: str
+    scores: FloatArray
+    onnx: bytes | None
+    why_no_onnx: str
+
+
+def write(where: Path, identity: str, models: list[Made], seconds: float, notes: list[str]) -> None:
+    """Keep the teacher (first of ``models``) and its members in the folder ``where``. Raises ``TeacherError``."""
+    with _whole(where) as out:
+        kept = []
+        for at, model in enumerate(models):
+            np.save(out / f"{at}.npy", model.scores, allow_pickle=False)
+            if model.onnx is not None:
+                (out / f"{at}.onnx").write_bytes(model.onnx)
+            kept.append(
+                {
+                    "name": model.name,
+                    "scores": digest((out / f"{at}.npy").read_bytes()),
+                    "onnx": None if model.onnx is None else digest(model.onnx),
+                    "why_no_onnx": model.why_no_onnx,
+                }
+            )
+        record = {"format": FORMAT, "digest": identity, "seconds": seconds, "notes": notes, "models": kept}
+        (out / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher | None:
+    """The teacher kept in ``where``, its scores mapped into memory; None where there is none or a byte is wrong."""
+    try:
+        record = json.loads((where / RECORD).read_text(encoding="utf-8"))
+        if record["format"] != FORMAT or record["digest"] != identity:
+            return None
+        models = [_model(where, at, said) for at, said in enumerate(record["models"])]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if any(model.scores.shape[0] != len(dataset.y) for model in models):
+        return None
+    first, *rest = models
+    return Teacher(
+        name=first.name,
+        digest=identity,
+        scores=first.scores,
+        decisions=_decisions(first.scores, dataset),
+        onnx=first.onnx,
+        why_no_onnx=first.why_no_onnx,
+        members=tuple(
+            Member(
+                name=one.name,
+                scores=one.scores,
+                decisions=_decisions(one.scores, dataset),
+                onnx=one.onnx,
+                why_no_onnx=one.why_no_onnx,
+            )
+            for one in rest
+        ),
+        seconds=float(record["seconds"]),
+        notes=tuple(record["notes"]),
+        cached=cached,
+    )
+
+
+def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
+    if digest((where / f"{at}.npy").read_bytes()) != said["scores"]:
+        raise ValueError("damaged")
+    onnx = None if said["onnx"] is None else (where / f"{at}.onnx").read_bytes()
+    if onnx is not None and digest(onnx) != said["onnx"]:
+        raise ValueError("damaged")
+    scores = np.load(where / f"{at}.npy", mmap_mode="r", allow_pickle=False)
+    return Made(name=said["name"], scores=scores, onnx=onnx, why_no_onnx=said["why_no_onnx"])
+
+
+def _decisions(scores: FloatArray, dataset: Dataset) -> npt.NDArray[Any]:
+    if not dataset.classes:
+        return np.asarray(scores[:, 0], dtype=np.float64)
+    return decide(scores, dataset.positive, dataset.threshold)
+
+
+@contextmanager
+def _whole(where: Path) -> Iterator[Path]:
+    """A folder that comes to be at ``where`` whole or not at all; of two makers the last wins."""
+    out = None
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        out = Path(tempfile.mkdtemp(prefix=".making-", dir=where.parent))
+        yield out
+        if where.exists():  # damaged: a sound one would have been read
+            shutil.rmtree(where)
+        out.rename(where)
+    except OSError as fault:
+        do = "make it writable, or give another cache"
+        raise TeacherError(f"the cache cannot be written ({fault.strerror})", where=str(where.parent), do=do) from None
+    finally:
+        if out is not None:
+            shutil.rmtree(out, ignore_errors=True)
