@@ -9,6 +9,7 @@ import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
@@ -180,7 +181,7 @@ def _option(field: "Field[Any]", hint: Any) -> Option:
 
 def _bounds(infos: Iterable[FieldInfo]) -> list[str]:
     limits = [m for info in infos for m in info.metadata]
-    return [f"{sign} {getattr(m, at):g}" for m in limits for at, sign in _SIGNS.items() if hasattr(m, at)]
+    return [f"{sign} {getattr(m, at)}" for m in limits for at, sign in _SIGNS.items() if hasattr(m, at)]
 
 
 def _members(hint: Any) -> tuple[Any, ...]:
@@ -256,7 +257,7 @@ def _value(option: Option, value: Any, place: Callable[[tuple[str | int, ...]], 
         first = fault.errors(include_url=False)[0]
         inner = tuple(p for p in first["loc"][1:] if not isinstance(p, str) or "[" not in p)
         got = "" if first["type"] == "unexpected_keyword_argument" else f", not {_shown(first.get('input'))}"
-        what = first["msg"].replace("Input should be", "should be") + got
+        what = re.sub(r"^\w+ should", "should", first["msg"]) + got
         raise SpecError(what, where=place((option.name, *inner)), do=f"{option.name} is {option.type}") from None
 
 

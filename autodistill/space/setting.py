@@ -11,6 +11,8 @@ from autodistill.records import canonical
 
 Place = Callable[[tuple[str | int, ...]], str]
 RANGE_KEYS = ("low", "high", "log")
+LISTED = 1_000
+"""The most values of one choice."""
 COUNTED = 10_000
 """A range of more whole numbers than this is counted as continuous."""
 
@@ -121,6 +123,8 @@ def _choice(option: Option, values: list[Any] | tuple[Any, ...], place: Place) -
     _searchable(option, place)
     if not values:
         raise SpecError("an empty list", where=place(()), do="give one value, a list of values, or low and high")
+    if len(values) > LISTED:
+        raise SpecError(f"a list of {len(values)} values", where=place(()), do="give a range")
     plain = [canonical(v) for v in values]
     texts = [json.dumps(v, sort_keys=True) for v in plain]
     for i, text in enumerate(texts):

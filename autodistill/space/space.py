@@ -13,6 +13,9 @@ from autodistill.space.setting import Choice, Setting
 FIT_LOSSES = ("soft_targets", "none")
 """What a family that is fitted can learn from: the teacher's probabilities, or the labels alone."""
 
+OVERLAPPING = 12
+"""More entries of one family than this are not counted: the sum has a term for every subset of them."""
+
 When = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -178,7 +181,7 @@ def _count(settings: Mapping[str, Setting]) -> int | None:
 def _union(boxes: Sequence[Mapping[str, Setting]]) -> int | None:
     """How many points several boxes of one family cover together: inclusion and exclusion over their intersections."""
     sets = [[setting.distinct() for setting in box.values()] for box in boxes]
-    if any(values is None for box in sets for values in box):
+    if any(values is None for box in sets for values in box) or len(boxes) > OVERLAPPING:
         return None
     total = 0
     for k in range(1, len(boxes) + 1):

@@ -1,6 +1,7 @@
 """The experiment file: everything a user can get wrong in it is refused here, before anything heavy is imported."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,7 @@ class Engine:
 class Head:
     """The single values at the top level."""
 
-    name: Annotated[str, Field(max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="also the folder")]
+    name: Annotated[str, Field(max_length=80, description="also the name of the report's folder")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     sampler: str = "tpe"
     purpose: str = ""
@@ -124,6 +125,9 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     given = {key: child for key, child in node.data.items() if key in {o.name for o in options_of(Head)}}
     text = {key: given[key].text for key in ("name",) if given[key].text}
     head = validate(Head, {**{key: child.plain() for key, child in given.items()}, **text}, node.where)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
+        do = "use letters, digits, dot, dash and underscore"
+        raise SpecError(f"{head.name!r} cannot name a folder", where=node.where(("name",)), do=do)
     if head.sampler not in SAMPLERS:
         raise SpecError(
             f"no sampler {head.sampler!r}", where=node.where(("sampler",)), do=suggest(head.sampler, SAMPLERS)
@@ -176,8 +180,8 @@ def _block(kind: type[Any], node: Node, key: str, over: Mapping[str, Any] | None
     if not isinstance(values, dict):
         known = ", ".join(o.name for o in options_of(kind))
         raise SpecError(f"should be a mapping, not {values!r}", where=node.where((key,)), do=f"it has {known}")
-    checked = validate(kind, values, lambda path: node.where((key, *path)))
-    return dataclasses.asdict(validate(kind, {**dataclasses.asdict(checked), **(over or {})}, "the command line"))
+    checked = validate(kind, values, lambda path: node.where((key, *path)), key)
+    return dataclasses.asdict(validate(kind, {**dataclasses.asdict(checked), **(over or {})}, "the command line", key))
 
 
 def _budget(node: Node, over: Mapping[str, Any]) -> Budget:

@@ -137,6 +137,8 @@ def _syntax(fault: yaml.MarkedYAMLError, file: str) -> SpecError:
         return SpecError("a tab", where=where, do="YAML is indented with spaces")
     if "single document" in (fault.context or ""):
         return SpecError("a second document (---)", where=where, do="one file is one document")
+    if fault.context_mark is not None and "flow" in (fault.context or ""):
+        problem += f", in the bracket opened in line {fault.context_mark.line + 1}"
     return SpecError(f"not YAML: {problem}", where=where, do="check indentation, quotes and brackets there")
 
 
