@@ -52,7 +52,7 @@ class Loss(Protocol):
 
 def teacher_logits(probabilities: FloatArray) -> FloatArray:
     """log(max(p, 1e-4)) [n, C]: what stands for the logits of a teacher that gives probabilities."""
-    return np.log(np.maximum(np.asarray(probabilities, np.float32), np.float32(FLOOR)))
+    return np.asarray(np.log(np.maximum(np.asarray(probabilities, np.float32), np.float32(FLOOR))))
 
 
 def blended(teacher: FloatArray, y: npt.NDArray[np.int64], temperature: float, teacher_weight: float) -> FloatArray:
@@ -62,7 +62,7 @@ def blended(teacher: FloatArray, y: npt.NDArray[np.int64], temperature: float, t
     shares = np.exp(z - z.max(axis=1, keepdims=True))
     shares *= teacher_weight / shares.sum(axis=1, keepdims=True)
     shares[np.arange(len(y)), y] += 1.0 - teacher_weight
-    return shares.astype(np.float32)
+    return np.asarray(shares, np.float32)
 
 
 def mean(rows: "Tensor", weight: "Tensor | None") -> "Tensor":

@@ -45,16 +45,17 @@ def node(trees: Sequence[Tree], targets: int, given: str, output: str) -> Any:
         place[leaves] = leaves_before + np.arange(len(leaves))
         roots.append(inner_before)
         yes, no = tree.left[inner], tree.right[inner]
-        rows = (
+        found: tuple[npt.NDArray[Any], ...] = (
             tree.feature[inner],
             rounded_down(tree.cut[inner]),
             place[yes],
             place[no],
             tree.leaf[yes],
             tree.leaf[no],
+            np.full(len(leaves), tree.target),
+            tree.value[leaves],
         )
-        rows = (*rows, np.full(len(leaves), tree.target), tree.value[leaves])
-        for part, values in zip(parts.values(), rows, strict=True):
+        for part, values in zip(parts.values(), found, strict=True):
             part.append(values)
         inner_before, leaves_before = inner_before + len(inner), leaves_before + len(leaves)
     flat = {name: np.concatenate(values) for name, values in parts.items()}

@@ -1,0 +1,241 @@
+"""Gradient training of small students: all rows in memory, one thread, the same result every time.
+
+A batch of a small network costs less than a data loader's hand-over, so rows are drawn by index. An epoch is a pure
+function of (state, seed, epoch): a training that was cut and went on equals one that was not.
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from autodistill.errors import StudentError
+from autodistill.losses import Batch, Objective
+from autodistill.space import Training
+
+State = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Rows as tensors: ``numeric`` float32 [n, K], ``codes`` int64 [n, M], ``y`` int64 [n] (float32 for regression),
+    and where there are any ``teacher`` logits float32 [n, C] and ``weight`` float32 [n]."""
+
+    numeric: Tensor
+    codes: Tensor
+    y: Tensor
+    teacher: Tensor | None = None
+    weight: Tensor | None = None
+
+    def at(self, index: Tensor) -> "Rows":
+        """Some of the rows."""
+        return Rows(
+            numeric=self.numeric[index],
+            codes=self.codes[index],
+            y=self.y[index],
+            teacher=None if self.teacher is None else self.teacher[index],
+            weight=None if self.weight is None else self.weight[index],
+        )
+
+    def to(self, device: str) -> "Rows":
+        """The rows on another device."""
+        moved = {n: getattr(self, n) for n in ("numeric", "codes", "y", "teacher", "weight")}
+        return Rows(**{n: None if t is None else t.to(device) for n, t in moved.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """When to stop: after ``to_epoch``, past ``deadline`` (``time.monotonic()``), or as soon as ``stop()`` says so."""
+
+    to_epoch: int | None = None
+    deadline: float | None = None
+    stop: Callable[[], bool] | None = None
+
+    def reached(self) -> bool:
+        """Whether the clock or the caller ends the training now."""
+        late = self.deadline is not None and time.monotonic() >= self.deadline
+        return late or (self.stop is not None and self.stop())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """A training's result. ``state`` is the module's at its best epoch (least search error, then least log-loss);
+    ``checkpoint`` goes on from here; ``history`` has a line an epoch; ``complete`` unless a limit cut it."""
+
+    state: State
+    checkpoint: Mapping[str, Any]
+    epochs: int
+    best_epoch: int
+    error: float
+    history: tuple[Mapping[str, float], ...]
+    seconds: float
+    complete: bool
+
+
+@dataclass
+class _Progress:
+    epoch: int = 0
+    best_epoch: int = 0
+    best: tuple[float, float] = (math.inf, math.inf)
+    best_state: State = field(default_factory=dict)
+    history: list[Mapping[str, float]] = field(default_factory=list)
+
+
+def fit_gradient(
+    module: nn.Module,
+    objective: Objective,
+    train: Rows,
+    search: Rows,
+    training: Training,
+    *,
+    seed: int = 0,
+    limits: Limits | None = None,
+    checkpoint: Mapping[str, Any] | None = None,
+) -> Trained:
+    """Train ``module`` in place by AdamW under a cosine schedule with warm-up, and return its best epoch.
+
+    ``module`` takes (numeric, codes) to logits [n, C] ([n, 1] values for regression) and must have been built under
+    ``torch.manual_seed(seed)`` if its start is to repeat. The schedule spans ``training.epochs`` even where
+    ``limits.to_epoch`` stops before. At least one epoch is run. Raises ``StudentError`` if the loss is not finite.
+    """
+    began, limits = time.monotonic(), limits or Limits()
+    torch.set_num_threads(1)
+    projector = list(objective.parameters()) if isinstance(objective, nn.Module) else []
+    learner = torch.optim.AdamW(
+        [*module.parameters(), *projector],
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=True,
+    )
+    progress = _restored(checkpoint, module, objective, learner)
+    last = min(training.epochs, limits.to_epoch or training.epochs)
+    while progress.epoch < last:
+        loss = _epoch(module, objective, train, learner, training, progress.epoch, seed)
+        progress.epoch += 1
+        if not math.isfinite(loss):
+            raise StudentError(
+                f"the loss is {loss} at epoch {progress.epoch}", where="training", do="lower learning_rate"
+            )
+        _judge(module, search, loss, progress)
+        if limits.reached():
+            break
+    return Trained(
+        state=progress.best_state,
+        checkpoint=_checkpoint(module, objective, learner, progress),
+        epochs=progress.epoch,
+        best_epoch=progress.best_epoch,
+        error=progress.best[0],
+        history=tuple(progress.history),
+        seconds=time.monotonic() - began,
+        complete=progress.epoch >= last,
+    )
+
+
+def _epoch(
+    module: nn.Module,
+    objective: Objective,
+    rows: Rows,
+    learner: torch.optim.Optimizer,
+    training: Training,
+    epoch: int,
+    seed: int,
+) -> float:
+    """One pass in an order that (seed, epoch) fixes; the mean loss of its batches."""
+    generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    torch.manual_seed(seed * 1_000_003 + epoch)  # dropout
+    device = rows.y.device
+    order = torch.randperm(len(rows.y), generator=generator).to(device)
+    shuffled = rows.at(order)
+    module.train()
+    size = min(training.batch_size, len(order))
+    steps = len(order) // size  # the rest of an epoch differs from epoch to epoch
+    total = torch.zeros((), device=device)
+    for step in range(steps):
+        share = (epoch * steps + step) / (training.epochs * steps)
+        learner.param_groups[0]["lr"] = training.learning_rate * _schedule(share, training.warmup)
+        at = slice(step * size, (step + 1) * size)
+        batch = Batch(
+            student=module(shuffled.numeric[at], shuffled.codes[at]),
+            y=shuffled.y[at],
+            teacher=None if shuffled.teacher is None else shuffled.teacher[at],
+            weight=None if shuffled.weight is None else shuffled.weight[at],
+            progress=share,
+        )
+        loss = objective(batch)
+        learner.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        learner.step()
+        total += loss.detach()
+    return float(total) / steps
+
+
+def _schedule(share: float, warmup: float) -> float:
+    """Linear rise over ``warmup`` of the steps, then a half cosine to zero."""
+    if share < warmup:
+        return (share + 1e-3) / (warmup + 1e-3)
+    return 0.5 * (1 + math.cos(math.pi * (share - warmup) / (1 - warmup)))
+
+
+def _judge(module: nn.Module, search: Rows, loss: float, progress: _Progress) -> None:
+    """Error and log-loss on the search split, and the state if they are the best yet."""
+    module.eval()
+    with torch.no_grad():
+        error, log_loss = errors(module(search.numeric, search.codes), search)
+    progress.history.append({"epoch": progress.epoch, "loss": loss, "error": error, "log_loss": log_loss})
+    if (error, log_loss) < progress.best:
+        progress.best, progress.best_epoch = (error, log_loss), progress.epoch
+        progress.best_state = {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def errors(outputs: Tensor, rows: Rows) -> tuple[float, float]:
+    """Weighted share of rows decided wrongly by argmax, and mean −log q(y); for regression RMSE / sd, and its square."""
+    weight = torch.ones(len(rows.y), device=outputs.device) if rows.weight is None else rows.weight
+    weight = weight / weight.sum()
+    if outputs.shape[1] == 1:
+        centre = (weight * rows.y).sum()
+        spread = (weight * (rows.y - centre).square()).sum().clamp_min(1e-12)
+        share = float((weight * (outputs[:, 0] - rows.y).square()).sum() / spread)
+        return math.sqrt(share), share
+    wrong = (outputs.argmax(dim=1) != rows.y).to(weight.dtype)
+    return float((weight * wrong).sum()), float(
+        (weight * functional.cross_entropy(outputs, rows.y, reduction="none")).sum()
+    )
+
+
+def _restored(
+    checkpoint: Mapping[str, Any] | None, module: nn.Module, objective: Objective, learner: torch.optim.Optimizer
+) -> _Progress:
+    if checkpoint is None:
+        return _Progress()
+    module.load_state_dict(checkpoint["module"])
+    if isinstance(objective, nn.Module):
+        objective.load_state_dict(checkpoint["objective"])
+    learner.load_state_dict(dict(checkpoint["learner"]))
+    return _Progress(
+        epoch=checkpoint["epoch"],
+        best_epoch=checkpoint["best_epoch"],
+        best=tuple(checkpoint["best"]),
+        best_state=checkpoint["best_state"],
+        history=list(checkpoint["history"]),
+    )
+
+
+def _checkpoint(
+    module: nn.Module, objective: Objective, learner: torch.optim.Optimizer, progress: _Progress
+) -> Mapping[str, Any]:
+    """Plain dicts, numbers and tensors: ``torch.load(weights_only=True)`` reads it back."""
+    return {
+        "module": {name: value.detach().clone() for name, value in module.state_dict().items()},
+        "objective": objective.state_dict() if isinstance(objective, nn.Module) else {},
+        "learner": learner.state_dict(),
+        "epoch": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "best": list(progress.best),
+        "best_state": dict(progress.best_state),
+        "history": list(progress.history),
+    }
