@@ -1,0 +1,272 @@
+"""Findings on the gap between each group and its reference: two tests, one accounting, one origin label."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from autodistill.auditor.contrasts import agreeing, denominators, gap_of, sides, upper
+from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
+from autodistill.auditor.losses import nothing
+from autodistill.auditor.sizes import scale_needed
+from autodistill.records import Finding, LimitKind, Outcome
+from autodistill.stats import (
+    LABELS,
+    Counts,
+    Gap,
+    PairedCounts,
+    PairedGap,
+    accounting,
+    gap_bounds,
+    growth_low,
+    growth_upper,
+    origins,
+    thresholds,
+)
+from autodistill.stats.disparity import CHANGE_SHARE, GAP_SHARE, growth_high
+from autodistill.stats.shares import Floats, Limits
+from autodistill.verdict import REST, UNKNOWN, Line, pairs
+
+QUANTITY = {"at_most": "gap", "grows_by_at_most": "gap_growth"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contrasts:
+    """All contrasts of one check on one attribute, as arrays [C]."""
+
+    pairs: tuple[tuple[str, str], ...]
+    gap: Gap
+    n: tuple[Floats, Floats]
+    sizes: tuple[Floats, Floats]
+    values: tuple[Floats, Floats, Floats, Floats]
+    teacher: Limits
+    student: Limits
+    change: Limits
+    bounds: dict[str, tuple[Floats, Floats, Floats, Floats]]
+    margins: Floats
+    labels: list[str | None]
+
+
+def _level_rows(limits: Limits, row: int) -> Limits:
+    return limits[0][row], limits[1][row]
+
+
+def _values(found: PairedCounts | Counts, compared: tuple[tuple[str, str], ...]) -> tuple[Floats, ...]:
+    """The metric itself: teacher in group and reference, student in group and reference; NaN where undefined."""
+    with np.errstate(invalid="ignore"):
+        if isinstance(found, PairedCounts):
+            parts = sides(found.cells, found.unknown, found.names, compared, -3)
+            n = [part.sum(axis=(-2, -1)) for part in parts]
+            teacher = [part[:, 1, :].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
+            student = [part[:, :, 1].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
+        else:
+            parts = sides(found.tables, found.unknown, found.names, compared, -4)
+            teacher = [found.rate(part.sum(axis=-1)) for part in parts]
+            student = [found.rate(part.sum(axis=-2)) for part in parts]
+    return (*teacher, *student)
+
+
+def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts:
+    """Everything that the findings of ``line`` say, computed once for all of its contrasts and levels."""
+    compared = pairs(line.names, found.reference)
+    gap = gap_of(found, compared)
+    # Rows of levels: the PASS bounds, growth's two shares, the FAIL bound, the labels' half.
+    share = look.level * np.array([1.0, GAP_SHARE, CHANGE_SHARE, look.fail_level / look.level, 0.5])[:, None]
+    student, change = gap.student_limits(share[[0, 1, 3, 4]]), gap.change_limits(share[[0, 2, 3, 4]])
+    teacher = gap.teacher_limits(share[[0, 4]])
+    one = [_level_rows(student, row) for row in range(4)]
+    two = [_level_rows(change, row) for row in range(4)]
+    size = gap_bounds(one[0])
+    bounds = {
+        "at_most": (np.abs(gap.student), size[0], size[1], gap_bounds(one[2])[0]),
+        "grows_by_at_most": (
+            accounting(gap.teacher, gap.student)[1],
+            growth_low(one[0], two[0]),
+            growth_high(one[1], two[1]),
+            growth_low(one[2], two[2]),
+        ),
+    }
+    marks = thresholds(line.limits.get("at_most"), line.limits.get("grows_by_at_most"))
+    labels: list[str | None] = [None] * len(compared)
+    if marks is not None:
+        labels = [LABELS[at] for at in origins(_level_rows(teacher, 1), one[3], two[3], *marks)]
+    extra = np.array([found.unknown_rows])
+    rows_group, rows_rest = sides(found.sizes, extra[0], found.names, compared, -1)
+    return Contrasts(
+        pairs=compared,
+        gap=gap,
+        n=denominators(found, compared),
+        sizes=(rows_group, rows_rest),
+        values=_values(found, compared),  # type: ignore[arg-type]
+        teacher=_level_rows(teacher, 0),
+        student=one[0],
+        change=two[0],
+        bounds=bounds,
+        margins=_margins(gap, look.level),
+        labels=labels,
+    )
+
+
+def _margins(gap: Gap, level: float) -> Floats:
+    """The smallest growth limit that these rows pass at no change and their own disagreement, [C]."""
+    if not isinstance(gap, PairedGap):
+        return growth_upper(gap, level)
+    return growth_upper(PairedGap(_even(gap.group), _even(gap.rest), gap.harm), level)
+
+
+def _even(cells: Floats) -> Floats:
+    return np.asarray((cells + np.swapaxes(cells, -1, -2)) / 2)
+
+
+def findings(look: Look, line: Line, found: PairedCounts | Counts) -> list[Finding]:
+    """One finding a contrast and limit; unknown rows are listed with their own rates."""
+    if not pairs(line.names, found.reference):
+        missing = found.reference is not None and found.reference not in found.names
+        why = f"the reference {found.reference!r} is not a group" if missing else "fewer than two known groups"
+        return nothing(look, line, why) + unlisted(look, line, found)
+    computed = contrasts(look, line, found)
+    kinds: tuple[LimitKind | None, ...] = tuple(line.limits) or (None,)
+    out = [_finding(look, line, found, computed, at, kind) for at in range(len(computed.pairs)) for kind in kinds]
+    return out + unlisted(look, line, found)
+
+
+def _finding(
+    look: Look, line: Line, found: PairedCounts | Counts, all_: Contrasts, at: int, kind: LimitKind | None
+) -> Finding:
+    group, reference = all_.pairs[at]
+    n, rest = float(all_.n[0][at]), float(all_.n[1][at])
+    sizes = float(all_.sizes[0][at]), float(all_.sizes[1][at])
+    tested = kind or "grows_by_at_most"
+    bounds = Bounds(*(float(end[at]) for end in all_.bounds[tested]))
+    few = min(n, rest) < look.policy.n_min
+    limit = line.limits.get(kind) if kind is not None else None
+    outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
+    notes = []
+    if few:
+        outcome = "INSUFFICIENT"
+        notes.append(f"{n:.0f} rows in the group and {rest:.0f} in the reference, n_min is {look.policy.n_min}")
+    elif isinstance(found, Counts) and not np.isfinite(bounds.high):
+        outcome = "INSUFFICIENT"
+        notes.append("undefined in over 1 % of resampled tables")
+    elif outcome == "PASS" and isinstance(found, Counts) and agreeing(found, all_.pairs)[at]:
+        outcome = "INCONCLUSIVE"
+        notes.append("fewer than 10 discordant rows: a standard error certifies nothing")
+    excluded = look.excluded(sizes[0], *([] if reference == REST else [sizes[1]]))
+    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=excluded)
+    if not few:
+        notes += remarks(look, bounds, limit, outcome, found.unknown_rows)
+    if excluded:
+        notes.append(f"under {look.policy.exclude_below:.0%} of the rows, left undecided: {look.policy.because}")
+    needed = None
+    open_ = required and limit is not None and outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and LEAN not in notes
+    if look.rows_needed and open_ and isinstance(all_.gap, PairedGap) and kind is not None and limit is not None:
+        needed = _needed(look, all_.gap, at, kind, limit, sizes[0])
+    defined = bool(min(n, rest) > 0)
+    values = [float(v[at]) if np.isfinite(v[at]) else None for v in all_.values]
+    return look.finding(
+        line,
+        kind,
+        outcome,
+        id=f"{line.prefix}={group}" + (f"/{kind}" if kind is not None else ""),
+        required=required,
+        group=group,
+        reference=reference,
+        teacher=values[0],
+        teacher_reference=values[1],
+        student=values[2],
+        student_reference=values[3],
+        quantity=QUANTITY[tested],
+        estimate=bounds.estimate if defined else None,
+        low=_finite(bounds.low) if defined else None,
+        high=_finite(bounds.high) if defined else None,
+        gap_teacher=_finite(float(all_.gap.teacher[at])) if defined else None,
+        gap_student=_finite(float(all_.gap.student[at])) if defined else None,
+        method=_method(found, tested),
+        statement=_statement(tested, limit),
+        origin=all_.labels[at] if defined and not few else None,
+        rows=int(sizes[0]),
+        denominator=int(n),
+        rows_needed=needed,
+        note="; ".join(notes),
+        details=_details(all_, at, bounds, tested) | ({"excluded": True} if excluded else {}),
+    )
+
+
+def _method(found: PairedCounts | Counts, tested: str) -> str:
+    if isinstance(found, Counts):
+        return "resampled-se"
+    return "mover-wilson" if tested == "at_most" else "mover-tango"
+
+
+def _statement(tested: str, limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return f"|gap| < {limit:g}" if tested == "at_most" else f"growth < {limit:g}"
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str, Any]:
+    inherited, grown, mitigated = (float(part) for part in accounting(all_.gap.teacher[at], all_.gap.student[at]))
+    if not np.isfinite(inherited):
+        return {}
+    spans = {"teacher": all_.teacher, "student": all_.student, "change": all_.change}
+    ends = {
+        f"{name}_{end}": _finite(float(spans[name][i][at])) for name in spans for i, end in ((0, "low"), (1, "high"))
+    }
+    return clean(
+        {
+            "inherited": inherited,
+            "grown": grown,
+            "mitigated": mitigated,
+            "change": float(all_.gap.change[at]),
+            **ends,
+            "fail_low": _finite(bounds.fail_low),
+            "smallest_margin": _finite(float(all_.margins[at]))
+            if tested == "grows_by_at_most"
+            else _finite(bounds.high),
+            "denominator_reference": all_.n[1][at],
+            "rows_reference": all_.sizes[1][at],
+        }
+    )
+
+
+def _needed(look: Look, gap: PairedGap, at: int, kind: LimitKind, limit: float, rows: float) -> int | None:
+    """Rows in the group at which this contrast passes with 80 % power, its reference growing in proportion."""
+    strata = np.stack([gap.group[at], gap.rest[at]])
+    n_min = look.policy.n_min
+
+    def passes(cells: Floats) -> "np.ndarray[Any, Any]":
+        drawn = PairedGap(cells[:, 0], cells[:, 1], gap.harm)
+        enough = cells.sum(axis=(-2, -1)).min(axis=-1) >= n_min
+        return np.asarray(enough & (upper(drawn, kind, look.level) < limit))
+
+    if strata.sum(axis=(-2, -1)).min() < 1:
+        return None
+    scale = scale_needed(strata, passes, look.level)
+    return None if scale is None else int(np.ceil(scale * rows))
+
+
+def unlisted(look: Look, line: Line, found: PairedCounts | Counts) -> list[Finding]:
+    """Rows of unknown group with their own rates, where there are any and the policy does not judge them."""
+    if not found.unknown_rows or look.policy.unknown == "require" or found.unknown is None:
+        return []
+    values = [float(v[0]) if np.isfinite(v[0]) else None for v in _values(found, ((UNKNOWN, REST),))]
+    return [
+        look.finding(
+            line,
+            None,
+            "REPORTED",
+            id=f"{line.prefix}={UNKNOWN}",
+            required=False,
+            group=UNKNOWN,
+            quantity=str(line.options.get("metric", line.name)),
+            teacher=values[0],
+            student=values[2],
+            method="none",
+            rows=int(found.unknown_rows),
+            note="rows whose group is unknown: listed, not in the reference, not judged",
+        )
+    ]

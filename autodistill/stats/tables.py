@@ -1,0 +1,168 @@
+"""The rows of one split as counts: everything that a rate of decisions depends on, in a table whose size does not
+depend on the number of rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autodistill.errors import TableError
+from autodistill.records import IntArray, ObjectArray, Predictions
+from autodistill.stats.shares import Floats
+
+UNKNOWN = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What the audit sees of two models on one split: labels, groups and predictions, never a model.
+
+    ``y`` int64 [n] class codes (float64 for regression, ``classes`` empty); ``positive`` is the class that rates speak
+    of, ``favourable`` the one that people want (code or None); ``groups`` attribute -> object [n] ("" is unknown);
+    ``teacher`` and ``student`` view -> Predictions, of which the view named as ``split`` is the one judged;
+    ``reference`` what checks fixed on the search split; ``cluster`` [n] what rows share (a patient);
+    ``known`` attribute -> names that exist although this split may have no row of them.
+    """
+
+    split: str
+    row_ids: npt.NDArray[Any]
+    y: npt.NDArray[Any]
+    classes: tuple[str, ...]
+    positive: int | None
+    favourable: int | None
+    groups: Mapping[str, ObjectArray]
+    teacher: Mapping[str, Predictions]
+    student: Mapping[str, Predictions]
+    reference: Mapping[str, Any] = field(default_factory=dict)
+    cluster: npt.NDArray[Any] | None = None
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for who, views in (("teacher", self.teacher), ("student", self.student)):
+            if self.split not in views:
+                raise TableError(f"the {who}'s predictions on the {self.split} split are missing", where="evidence")
+            if not np.array_equal(views[self.split].row_ids, self.row_ids):
+                raise TableError(f"the {who}'s predictions are of other rows than the labels", where="evidence")
+        for name, column in (("y", self.y), *self.groups.items()):
+            if len(column) != len(self.row_ids):
+                what = f"{name} has {len(column)} rows, not {len(self.row_ids)}"
+                raise TableError(what, where="evidence", do="give one value a row")
+
+    @property
+    def rated(self) -> int | None:
+        """The class that rates speak of, one against the rest."""
+        return self.positive if self.positive is not None else self.favourable
+
+    @property
+    def turn(self) -> int:
+        """−1 where the rated class is not the favourable one: what was harmful is then wanted. 1 if none is named."""
+        return -1 if self.favourable is not None and self.favourable != self.rated else 1
+
+    @cached_property
+    def encoded(self) -> Mapping[str, tuple[tuple[str, ...], IntArray]]:
+        """Attribute -> (sorted known names, int64 [n] codes; len(names) is unknown)."""
+        return {name: encode_group(column, self.known.get(name, ())) for name, column in self.groups.items()}
+
+    @cached_property
+    def tables(self) -> "Tables":
+        """The count tables of the judged split."""
+        return tabulate(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Counts by stratum (each combination of groups that has a row) and by what label and decisions say.
+
+    ``cells`` [..., S, 2, 2, 2, 2, 2] over: label is the rated class, teacher says it, student says it, teacher is
+    right, student is right. Leading axes are simulated tables. ``groups`` attribute -> sorted known names;
+    ``codes`` attribute -> int64 [S], where len(names) stands for unknown. ``turn`` as in Evidence.
+    """
+
+    groups: Mapping[str, tuple[str, ...]]
+    codes: Mapping[str, IntArray]
+    cells: Floats
+    turn: int = 1
+    rated: bool = True
+
+    @property
+    def rows(self) -> float:
+        """How many rows one table counts."""
+        return float(self.cells.sum(axis=tuple(range(-6, 0))).flat[0]) if self.cells.size else 0.0
+
+    def by(self, attribute: str | None) -> Floats:
+        """[..., G + 1, 2, 2, 2, 2, 2] by the groups of one attribute, unknown last; [..., 1, …] for all rows."""
+        if attribute is None:
+            return np.asarray(self.cells.sum(axis=-6, keepdims=True))
+        codes, size = self.codes[attribute], len(self.groups[attribute]) + 1
+        out = np.zeros((*self.cells.shape[:-6], size, *self.cells.shape[-5:]))
+        if not codes.size:
+            return out
+        order = np.argsort(codes, kind="stable")
+        present, starts = np.unique(codes[order], return_index=True)
+        out[..., present, :, :, :, :, :] = np.add.reduceat(self.cells[..., order, :, :, :, :, :], starts, axis=-6)
+        return out
+
+    def sizes(self, attribute: str | None) -> Floats:
+        """Rows by group [..., G + 1], unknown last."""
+        return np.asarray(self.by(attribute).sum(axis=(-5, -4, -3, -2, -1)))
+
+    def with_cells(self, cells: Floats) -> "Tables":
+        """The same strata with other counts."""
+        return replace(self, cells=cells)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """What a check reads: count tables, and behind them the rows (None where the tables are simulated)."""
+
+    tables: Tables
+    evidence: Evidence | None = None
+
+
+def encode_group(column: ObjectArray, known: tuple[str, ...] = ()) -> tuple[tuple[str, ...], IntArray]:
+    """Sorted names and int64 [n] codes of a group column; "" (unknown) has the code len(names)."""
+    values = column.tolist()
+    present = {value: str(value) for value in set(values)}
+    names = tuple(sorted(({*present.values()} | set(known)) - {UNKNOWN}))
+    order = {name: at for at, name in enumerate(names)} | {UNKNOWN: len(names)}
+    code = {value: order[name] for value, name in present.items()}
+    return names, np.fromiter(map(code.__getitem__, values), dtype=np.int64, count=len(values))
+
+
+def strata(groups: Mapping[str, IntArray], sizes: Mapping[str, int], rows: int) -> tuple[IntArray, dict[str, IntArray]]:
+    """The stratum of each row, int64 [n], and the code of each attribute by stratum, [S]."""
+    stratum = np.zeros(rows, dtype=np.int64)
+    for name, codes in groups.items():
+        # Compressed after each attribute, so that the code never outgrows rows × groups.
+        stratum = np.unique(stratum * (sizes[name] + 1) + codes, return_inverse=True)[1].astype(np.int64)
+    size = int(stratum.max()) + 1 if rows else 0
+    of_stratum: dict[str, IntArray] = {}
+    for name, codes in groups.items():
+        of_stratum[name] = np.zeros(size, dtype=np.int64)
+        of_stratum[name][stratum] = codes
+    return stratum, of_stratum
+
+
+def tabulate(evidence: Evidence) -> Tables:
+    """Count the judged split of ``evidence`` (classification). One pass over the rows; later costs do not see them."""
+    names = {attribute: known for attribute, (known, _) in evidence.encoded.items()}
+    codes = {attribute: coded for attribute, (_, coded) in evidence.encoded.items()}
+    rows = len(evidence.row_ids)
+    stratum, of_stratum = strata(codes, {name: len(values) for name, values in names.items()}, rows)
+    size = int(stratum.max()) + 1 if rows else 0
+    y, rated = evidence.y, evidence.rated
+    teacher = evidence.teacher[evidence.split].decisions
+    student = evidence.student[evidence.split].decisions
+    code = stratum
+    for bit in (y == rated, teacher == rated, student == rated, teacher == y, student == y):
+        code = code * 2 + bit
+    cells = np.bincount(code, minlength=size * 32).astype(float).reshape(size, 2, 2, 2, 2, 2)
+    return Tables(groups=names, codes=of_stratum, cells=cells, turn=evidence.turn, rated=rated is not None)
+
+
+def known_groups(evidence: Evidence) -> dict[str, tuple[str, ...]]:
+    """Attribute -> its known names, sorted: those with rows here and those that are known to exist."""
+    return dict(evidence.tables.groups)
