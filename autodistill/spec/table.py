@@ -38,6 +38,13 @@ def _written(node: Node) -> Any:
     return node.text if node.text and not isinstance(node.data, list | dict) else node.plain()
 
 
+def _name(node: Node) -> str:
+    """A column or a value of one, as it is written."""
+    if isinstance(node.data, list | dict) or not node.text:
+        raise SpecError(f"should be a name, not {node.plain()!r}", where=node.where(), do="in quotes if it is unusual")
+    return node.text
+
+
 def _table(table: Path, node: Node) -> None:
     where = node.where(("table",))
     if not table.exists():
@@ -55,10 +62,10 @@ def _input(node: Node) -> tuple[str, dict[str, Any]]:
     return plain["kind"], options
 
 
-def _columns(node: Node) -> list[Any]:
+def _columns(node: Node) -> list[str]:
     if not isinstance(node.data, list):
         raise SpecError("should be a list of columns", where=node.where(), do=f"write [{node.text or 'column'}]")
-    return [_written(item) for item in node.data]
+    return [_name(item) for item in node.data]
 
 
 def _groups(node: Node) -> list[dict[str, Any]]:
@@ -75,7 +82,7 @@ def _groups(node: Node) -> list[dict[str, Any]]:
 
 def _group(node: Node) -> dict[str, Any]:
     if not isinstance(node.data, dict):
-        return {"column": _written(node), "merge": {}}
+        return {"column": _name(node), "merge": {}}
     for key in node.data:
         if key not in {"column", "merge"}:
             where = node.where((key,))
@@ -83,22 +90,22 @@ def _group(node: Node) -> dict[str, Any]:
     if "column" not in node.data:
         raise SpecError("column is missing", where=node.where(), do="write {column: race, merge: {Other: [...]}}")
     merge = node.at("merge") if "merge" in node.data else None
-    return {"column": _written(node.at("column")), "merge": _merge(merge) if merge is not None else {}}
+    return {"column": _name(node.at("column")), "merge": _merge(merge) if merge is not None else {}}
 
 
-def _merge(node: Node) -> dict[str, list[Any]]:
+def _merge(node: Node) -> dict[str, list[str]]:
     if not isinstance(node.data, dict):
         raise SpecError("should be a mapping", where=node.where(), do="write {Other: [value, value]}")
-    seen: dict[Any, str] = {}
+    seen: dict[str, str] = {}
     for name, values in node.data.items():
         if not isinstance(values.data, list) or not values.data:
             raise SpecError("should list the values it replaces", where=values.where(), do=f"write {{{name}: [value]}}")
         for item in values.data:
-            value = _written(item)
+            value = _name(item)
             if value in seen:
                 raise SpecError(f"{value} is merged twice", where=item.where(), do=f"it is in {seen[value]} already")
             seen[value] = name
-    return {name: [_written(item) for item in values.data] for name, values in node.data.items()}
+    return {name: [_name(item) for item in values.data] for name, values in node.data.items()}
 
 
 def _split(node: Node) -> Any:
