@@ -4,17 +4,25 @@ Inputs are rank-1, named as the columns; outputs ``label`` [N] string and ``prob
 (regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and digests.
 """
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from autodistill.errors import ArtefactError
 from autodistill.export.joined import IR_VERSION, LOGITS, Answer, Joined, head, opsets, properties, source
+from autodistill.export.network import Template, core_of, trace
+from autodistill.export.quantised import quantised
 from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Form
-from autodistill.records import Artefact, digest
+from autodistill.records import Artefact, Features, FloatArray, IntArray, digest
 
-__all__ = ["Answer", "parameters", "wrap"]
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = ["Answer", "Template", "export", "parameters", "parity", "trace", "wrap"]
+
+TOLERANCE = 1e-4  # float32 sums in another order differ by 1e-6
 
 
 def wrap(
@@ -58,6 +66,65 @@ def wrap(
     out.write_bytes(data)
     count = parameters(core)
     return Artefact(path=out, sha256=digest(data), size=len(data), precision=precision, parameters=count, notes=notes)
+
+
+def export(
+    encoding: Encoding,
+    module: "nn.Module",
+    answer: Answer,
+    out: Path,
+    rows: Features,
+    *,
+    precision: str = "fp32",
+    template: Template | None = None,
+) -> Artefact:
+    """Write a network as one file at ``out``; trained or not, its size and its latency are the same.
+
+    ``rows`` are some hundred raw train rows: int8 is calibrated on them, and the largest difference in probability to
+    the network itself is recorded on them. ``template`` (``trace``) spares the second that a trace takes. Raises
+    ``ArtefactError`` where an fp32 file and its network disagree.
+    """
+    shapes = encoding.shapes(max(1, len(answer.classes)))
+    numeric, codes = encoding.apply(rows)
+    expected = _expected(module, numeric, codes)
+    for known in (template, None) if template else (None,):
+        core = core_of(module, shapes, known)
+        count = parameters(core)
+        if precision == "int8":
+            inputs = {i.name: {NUMERIC: numeric, CODES: codes}[i.name] for i in core.graph.input}
+            core = quantised(core, inputs)
+        artefact = wrap(encoding, core, answer, out, form="split", precision=precision)
+        difference = parity(artefact, rows, expected)
+        if precision != "fp32" or difference <= TOLERANCE:
+            return replace(artefact, parity=difference, parameters=count)
+    raise ArtefactError(
+        f"its probabilities differ from the network's by {difference:.2g}",
+        where=str(out),
+        do="report this: it is a fault",
+    )
+
+
+def parity(artefact: Artefact, rows: Features, expected: FloatArray) -> float:
+    """Largest absolute difference of a file's probabilities (or values) on raw rows from ``expected`` [n, C]."""
+    from autodistill import runtime
+
+    session = runtime.open(artefact.path)
+    outputs = [name for name in session.outputs if name != "label"]
+    found = np.stack(session.run(session.feed(rows), outputs), axis=1)
+    return float(np.abs(found - expected).max(initial=0.0))
+
+
+def _expected(module: "nn.Module", numeric: FloatArray, codes: IntArray) -> FloatArray:
+    """What the network itself says: class shares [n, C], or values [n, 1]."""
+    import torch
+
+    device = next(module.parameters()).device
+    training = module.training
+    with torch.no_grad():
+        outputs = module.eval()(torch.from_numpy(numeric).to(device), torch.from_numpy(codes).to(device))
+    module.train(training)
+    shares = outputs.softmax(dim=1) if outputs.shape[1] > 1 else outputs
+    return np.asarray(shares.cpu().numpy())
 
 
 def _feeds(core: Any, form: Form, front: Any) -> dict[str, str]:

@@ -27,17 +27,15 @@ class Linear:
 
             def __init__(self) -> None:
                 super().__init__()
-                self.numbers = nn.Linear(inputs.numeric, outputs)
+                self.bias = nn.Parameter(torch.zeros(outputs))
+                if inputs.numeric:
+                    self.weight = nn.Parameter(torch.zeros(outputs, inputs.numeric))
                 if inputs.cardinalities:
                     self.table = nn.Embedding(inputs.table, outputs)
-                nn.init.zeros_(self.numbers.weight)
-                nn.init.zeros_(self.numbers.bias)
-                if inputs.cardinalities:
                     nn.init.zeros_(self.table.weight)
 
             def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
-                scores: Tensor = self.numbers(numeric) if inputs.numeric else self.numbers.bias
+                scores = nn.functional.linear(numeric, self.weight, self.bias) if inputs.numeric else self.bias
                 return scores + self.table(codes).sum(dim=1) if inputs.cardinalities else scores
 
-        del torch
         return Scores()

@@ -1,0 +1,64 @@
+"""fp32 core → int8 core: static QDQ of its matrix products, calibrated on train rows."""
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from autodistill.export.network import quiet
+
+CALIBRATION_ROWS = 512
+
+
+def quantised(core: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> Any:
+    """``core`` with int8 weights and activations in its MatMul and Gemm, ranges from ``feeds`` (its inputs, [n, …]).
+
+    Weights keep seven bits: on processors without VNNI the eighth saturates 16-bit sums, and the same file would then
+    decide differently from one machine to the next.
+    """
+    import onnx
+    from onnxruntime import quantization
+
+    class Rows(quantization.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._batches: Iterator[Mapping[str, npt.NDArray[Any]]] = iter([_first(feeds, CALIBRATION_ROWS)])
+
+        def get_next(self) -> Mapping[str, npt.NDArray[Any]] | None:
+            return next(self._batches, None)
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
+        given.write_bytes(core.SerializeToString(deterministic=True))
+        quantization.quantize_static(
+            given,
+            made,
+            Rows(),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=["MatMul", "Gemm", "Relu"],  # a Relu goes into the range of what it follows
+            per_channel=False,
+            reduce_range=True,
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        core = onnx.load_model(made)
+    _free_outputs(core)
+    return core
+
+
+def _free_outputs(core: Any) -> None:
+    """Logits leave as the product gives them: rounding them to 256 steps would cost a node and say nothing."""
+    makers = {name: node for node in core.graph.node for name in node.output}
+    for output in core.graph.output:
+        restored = makers[output.name]
+        rounded = makers.get(restored.input[0]) if restored.op_type == "DequantizeLinear" else None
+        if rounded is not None and rounded.op_type == "QuantizeLinear":
+            makers[rounded.input[0]].output[0] = output.name
+            core.graph.node.remove(restored)
+            core.graph.node.remove(rounded)
+
+
+def _first(feeds: Mapping[str, npt.NDArray[Any]], rows: int) -> Mapping[str, npt.NDArray[Any]]:
+    return {name: np.ascontiguousarray(values[:rows]) for name, values in feeds.items()}
