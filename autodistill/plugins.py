@@ -7,6 +7,7 @@ options, its file name is its name, and its docstring is its description. A dott
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import pkgutil
 import re
@@ -79,8 +80,9 @@ class Option:
 
 def names(room: str) -> tuple[str, ...]:
     """The plugins of a room: its files, without those that begin with an underscore."""
-    package = importlib.import_module(f"autodistill.{room}")
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")))
+    package = importlib.util.find_spec(f"autodistill.{room}")  # found, not run: a room may open its giant library
+    paths = package.submodule_search_locations if package is not None else None
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(paths or ()) if not m.name.startswith("_")))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -4,6 +4,7 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ version: "1.0"
 require:
   - {check: accuracy_loss, at_most: 0.015}
 """
+
+
+@dataclass(frozen=True)
+class Colour:
+    """A meter that takes no limit."""
 
 
 @pytest.fixture(autouse=True)
@@ -235,6 +241,15 @@ def test_times_and_energies_have_units(tmp_path: Path, meter: str, written_as: s
     assert spec.load_policy(path).require[1] == records.Requirement(
         kind="meter", name=meter, limits={"at_most": pytest.approx(base)}
     )
+
+
+def test_a_meter_beyond_the_usual_says_its_own_unit(tmp_path: Path) -> None:
+    path = written(tmp_path, POLICY + "  - {meter: peak_memory, at_most: 64 MB}\n")
+    assert spec.load_policy(path).require[1].limits == {"at_most": 64e6}
+    outside = POLICY + f"  - {{meter: {__name__}.Colour, at_most: 64 MB}}\n"
+    assert f"{__name__}.Colour cannot be limited" in refused(written(tmp_path, outside), policy=True)
+    shown = POLICY + f"report:\n  - {{meter: {__name__}.Colour}}\n"
+    assert spec.load_policy(written(tmp_path, shown)).report[0].name == f"{__name__}.Colour"
 
 
 def test_a_share_may_be_a_percentage_and_a_limit_may_ask_for_superiority(tmp_path: Path) -> None:

@@ -122,16 +122,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     for key in ("name", "data", "teacher", "student", "policy"):
         if key not in node.data:
             raise SpecError(f"{key} is missing", where=node.where(), do=f"an experiment file needs {key}:")
-    given = {key: child for key, child in node.data.items() if key in {o.name for o in options_of(Head)}}
-    text = {key: given[key].text for key in ("name",) if given[key].text}
-    head = validate(Head, {**{key: child.plain() for key, child in given.items()}, **text}, node.where)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
-        do = "use letters, digits, dot, dash and underscore"
-        raise SpecError(f"{head.name!r} cannot name a folder", where=node.where(("name",)), do=do)
-    if head.sampler not in SAMPLERS:
-        raise SpecError(
-            f"no sampler {head.sampler!r}", where=node.where(("sampler",)), do=suggest(head.sampler, SAMPLERS)
-        )
+    head = _head(node)
     over = {key: value for key, value in (overrides or {}).items() if value is not None}
     data = read_data(node.at("data"))
     policy, policy_path = _policy(node.at("policy"), data)
@@ -158,6 +149,20 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
         text=Path(path).read_text(encoding="utf-8-sig"),
         sha256=_digest({**own, **parts, "policy": policy_path}),
     )
+
+
+def _head(node: Node) -> Head:
+    given = {key: child for key, child in node.data.items() if key in {o.name for o in options_of(Head)}}
+    text = {key: given[key].text for key in ("name",) if given[key].text}
+    head = validate(Head, {**{key: child.plain() for key, child in given.items()}, **text}, node.where)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
+        do = "use letters, digits, dot, dash and underscore"
+        raise SpecError(f"{head.name!r} cannot name a folder", where=node.where(("name",)), do=do)
+    if head.sampler not in SAMPLERS:
+        raise SpecError(
+            f"no sampler {head.sampler!r}", where=node.where(("sampler",)), do=suggest(head.sampler, SAMPLERS)
+        )
+    return head
 
 
 def _digest(parts: Mapping[str, Any]) -> str:

@@ -10,11 +10,12 @@ from pydantic import Field
 from autodistill.errors import SpecError
 from autodistill.plugins import find, names, options_of, suggest, validate
 from autodistill.records import LIMIT_KINDS, Policy, Requirement, digest
-from autodistill.spec.quantity import amount, number, share
+from autodistill.spec.quantity import UNITS, amount, number, share
 from autodistill.spec.reader import Node, read
 
 METERS: Mapping[str, str] = {"latency": "us", "latency@32": "us", "energy": "uJ", "size": "B"}
-"""What a policy may limit, and the base unit of its readings."""
+"""The meters that policies mostly limit and the base unit of their readings: known here so that a policy loads without
+the runtime that the meters open. Any other meter is asked for its own."""
 
 METER_LIMITS = ("at_most", "at_most_ratio")
 
@@ -103,20 +104,28 @@ def _check(node: Node, name: Node, required: bool) -> Requirement:
 
 
 def _meter(node: Node, name: Node, required: bool) -> Requirement:
-    if name.data not in METERS and name.data not in names("meters"):
-        raise SpecError(f"an unknown meter: {name.data!r}", where=name.where(), do=suggest(name.data, METERS))
-    if required and name.data not in METERS:
+    unit = METERS.get(name.data) or _unit(name)
+    if required and not unit:
         raise SpecError(f"{name.data} cannot be limited", where=name.where(), do=suggest("", METERS))
     limits = _limits(node, name.data, METER_LIMITS, required, ["meter"])
     values = {}
     if "at_most" in limits:
-        values["at_most"] = amount(node.data["at_most"], METERS[name.data])
+        values["at_most"] = amount(node.data["at_most"], unit)
     if "at_most_ratio" in limits:
         values["at_most_ratio"] = number(node.data["at_most_ratio"])
         if not 0 < values["at_most_ratio"] <= 100:
             where = node.where(("at_most_ratio",))
             raise SpecError("should be above 0", where=where, do="0.5 is half of the teacher's")
     return Requirement(kind="meter", name=name.data, options={}, limits=values)
+
+
+def _unit(name: Node) -> str:
+    """The base unit of another meter's readings, from the meter itself; "" where it takes no limit."""
+    if "." not in name.data and name.data not in names("meters"):
+        raise SpecError(f"an unknown meter: {name.data!r}", where=name.where(), do=suggest(name.data, METERS))
+    kind = find("meters", name.data, name.where())
+    unit = str(getattr(kind, "unit", "")).replace("µ", "u").replace("\u03bc", "u")
+    return unit if unit in UNITS and set(METER_LIMITS) <= set(getattr(kind, "limits", ())) else ""
 
 
 def _limits(node: Node, name: str, taken: tuple[str, ...], required: bool, others: list[str]) -> tuple[str, ...]:
