@@ -13,9 +13,10 @@ from autodistill.data.asked import DataSpec
 from autodistill.data.columns import Place
 from autodistill.data.features import features, leaks
 from autodistill.data.groups import groups
-from autodistill.data.table import near, read
+from autodistill.data.table import read
 from autodistill.data.target import Target, target
 from autodistill.errors import TableError
+from autodistill.plugins import suggest
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray
 
 
@@ -86,7 +87,7 @@ def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
     asked += [("groups", g.column) for g in spec.groups] + [("drop", name) for name in spec.drop]
     for role, name in asked:
         if name not in names:
-            raise TableError(f"no column {name!r} ({role})", where=str(spec.table), do=near(name, names))
+            raise TableError(f"no column {name!r} ({role})", where=str(spec.table), do=suggest(name, names))
         if name in part and {part[name], role} != {"groups", "drop"}:
             both = f"column {name!r} is named under {part[name]} and {role}"
             raise TableError(both, where=str(spec.table), do="give it one part")
@@ -118,6 +119,12 @@ def _splits(
         return _named(columns.strings(table[spec.split]), Place(str(spec.table), spec.split))
     shares = _shares(spec.split, str(spec.table))
     strata = [wanted.stratum, *(values.astype(str) for values in attributes.values())]
+    largest = int(np.bincount(units).max())
+    room = min(shares) * len(units)
+    if largest > max(1.0, room):
+        why = "equal features and label" if spec.entity is None else "one entity, or equal features and label"
+        what = f"{largest} rows belong together ({why}), but the smallest split has room for {room:.0f}"
+        raise TableError(what, where=str(spec.table), do="give columns that tell them apart, or a split column")
     return split.assign(units, strata, order, shares, seed)
 
 

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from autodistill.data import columns
 from autodistill.data.columns import Place
-from autodistill.data.table import near, read
+from autodistill.data.table import read
 from autodistill.errors import TableError
+from autodistill.plugins import suggest
 from autodistill.records import Features
 
 RESERVED = "label"  # the artefact's output of this name
@@ -54,7 +55,7 @@ def rows(path: Path, inputs: Mapping[str, str]) -> Features:
     found: dict[str, npt.NDArray[Any]] = {}
     for name, kind in inputs.items():
         if name not in table.column_names:
-            raise TableError(f"no column {name!r}", where=str(path), do=near(name, table.column_names))
+            raise TableError(f"no column {name!r}", where=str(path), do=suggest(name, table.column_names))
         place = Place(str(path), name)
         columns.kind(table[name], place)
         text = kind == "string"

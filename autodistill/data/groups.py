@@ -8,8 +8,8 @@ import pyarrow as pa
 from autodistill.data import columns
 from autodistill.data.asked import GroupSpec
 from autodistill.data.columns import Place
-from autodistill.data.table import near
 from autodistill.errors import TableError
+from autodistill.plugins import suggest
 from autodistill.records import ObjectArray
 
 MOST = 50
@@ -46,7 +46,7 @@ def _merged(values: ObjectArray, one: GroupSpec, place: Place) -> ObjectArray:
             raise TableError("a merged group has no name", where=str(place), do="name it")
         for member in members:
             if member not in there:
-                raise TableError(f"merge names no value {member!r}", where=str(place), do=near(member, there))
+                raise TableError(f"merge names no value {member!r}", where=str(place), do=suggest(member, there))
             if member in taken:
                 both = f"{member!r} is merged into {taken[member]!r} and {name!r}"
                 raise TableError(both, where=str(place), do="give it one group")

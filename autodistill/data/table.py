@@ -1,9 +1,7 @@
 """A file on disk -> an Arrow table: Parquet or CSV, or one clear line about what is wrong with it."""
 
-import difflib
 import gzip
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,17 +9,10 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as papq
 
 from autodistill.errors import TableError
+from autodistill.plugins import suggest
 
 PARQUET, CSV = (".parquet", ".pq"), (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 SEPARATORS = ",;\t|"
-
-
-def near(name: str, known: Iterable[str]) -> str:
-    """What to do about a name that does not exist: the closest one, or those that there are."""
-    names = [str(k) for k in known]
-    folded = {n.casefold(): n for n in reversed(names)}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
-    return f"did you mean {folded[close[0]]!r}?" if close else f"there are: {', '.join(names[:12])}"
 
 
 def read(path: Path) -> pa.Table:
@@ -35,7 +26,7 @@ def read(path: Path) -> pa.Table:
         raise TableError("this is a folder", where=where, do="name a .parquet or .csv file")
     if not path.is_file():
         beside = sorted(p.name for p in path.parent.glob("*") if p.name.endswith(PARQUET + CSV))
-        raise TableError("no such file", where=where, do=near(path.name, beside) if beside else "check the path")
+        raise TableError("no such file", where=where, do=suggest(path.name, beside) if beside else "check the path")
     name = path.name.casefold()
     if not name.endswith(PARQUET + CSV):
         raise TableError("not a table that can be read", where=where, do="save it as .parquet or .csv")
@@ -81,7 +72,7 @@ def _csv(path: Path) -> pa.Table:
     header = re.sub(r'"[^"]*"', "", text.split("\n", 1)[0])
     separator = max(SEPARATORS, key=header.count)
     sample = text[:100_000]
-    comma = separator == ";" and re.search(r";-?\d+,\d", sample) and not re.search(r";-?\d+\.\d", sample)
+    comma = separator == ";" and re.search(r"[;\n]-?\d+,\d", sample) and not re.search(r"[;\n]-?\d+\.\d", sample)
     return pacsv.read_csv(
         pa.BufferReader(text.encode()),
         # One block: else the types are guessed from the first megabyte and a later row is an error.

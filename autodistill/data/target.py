@@ -10,8 +10,8 @@ import pyarrow as pa
 from autodistill.data import columns
 from autodistill.data.asked import DataSpec
 from autodistill.data.columns import Place
-from autodistill.data.table import near
 from autodistill.errors import TableError
+from autodistill.plugins import suggest
 
 MOST = 1000
 REGRESSION = "this looks like regression: task: regression, or cut it into classes"
@@ -61,7 +61,7 @@ def _class(name: str | None, role: str, classes: tuple[str, ...], place: Place) 
     if name is None:
         return None
     if name not in classes:
-        raise TableError(f"no class {name!r} ({role})", where=str(place), do=near(name, classes))
+        raise TableError(f"no class {name!r} ({role})", where=str(place), do=suggest(name, classes))
     return classes.index(name)
 
 

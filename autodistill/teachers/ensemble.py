@@ -1,7 +1,7 @@
 """Several estimators as one teacher, weighted so that it is no worse than the best of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 import numpy as np
@@ -36,6 +36,7 @@ class Ensemble:
         if not task.classes:
             raise TeacherError("an ensemble is for classes", where="teacher", do="name one estimator, kind: sklearn")
         found = [member.label(_part(task, at, len(self.members))) for at, member in enumerate(self._sources())]
+        found = _told_apart(found)
         fold = np.stack([m.scores[task.train] for m in found]).astype(np.float64)
         weights, note = weigh(fold, task.y[task.train])
         kept = [at for at, weight in enumerate(weights) if weight > 0]
@@ -55,9 +56,17 @@ class Ensemble:
         return tuple(validate(Sklearn, member, f"teacher: members: {at}") for at, member in enumerate(self.members))
 
 
+def _told_apart(found: list[Labelled]) -> list[Labelled]:
+    """Members of one name get a number."""
+    names = [one.name for one in found]
+    return [
+        replace(one, name=f"{one.name} #{names[:at].count(one.name) + 1}") if names.count(one.name) > 1 else one
+        for at, one in enumerate(found)
+    ]
+
+
 def _part(task: Task, at: int, members: int) -> Task:
     """The task as one member sees it: the same, with its progress as a part of the whole."""
-    from dataclasses import replace
 
     def told(done: int, total: int, what: str) -> None:
         task.progress(at * total + done, members * total, what)

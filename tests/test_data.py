@@ -1,0 +1,277 @@
+"""Tables on disk -> four splits: content addresses, stratification, duplicates, columns and groups."""
+
+import hashlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autodistill import data
+from autodistill.data import DataSpec, GroupSpec, digest
+from autodistill.records import SPLITS, Dataset
+
+ADULT = Path(__file__).parents[1] / "data" / "adult.parquet"
+
+
+def frame(rows: int = 400, seed: int = 0) -> pd.DataFrame:
+    """A table with a number, a category, two group columns and a target that depends on both, with duplicates."""
+    rng = np.random.default_rng(seed)
+    age = rng.integers(18, 40, rows)
+    job = rng.choice(["clerk", "smith", "cook"], rows)
+    score = age / 20 + (job == "smith") + rng.normal(size=rows)
+    return pd.DataFrame(
+        {
+            "age": age,
+            "job": job,
+            "sex": rng.choice(["F", "M"], rows),
+            "region": rng.choice(["n", "s", "w"], rows, p=[0.7, 0.25, 0.05]),
+            "label_is": np.where(score > np.median(score), "yes", "no"),
+        }
+    )
+
+
+def load(table: pd.DataFrame, folder: Path, seed: int = 0, suffix: str = ".parquet", **options: Any) -> Dataset:
+    path = folder / f"table{suffix}"
+    if suffix == ".parquet":
+        table.to_parquet(path, index=False)
+    else:
+        table.to_csv(path, index=False)
+    return data.load(DataSpec(**({"table": path, "target": "label_is"} | options)), seed)
+
+
+GROUPS = (GroupSpec(column="sex"), GroupSpec(column="region", merge={"other": ("s", "w")}))
+
+
+def test_splits_are_disjoint_complete_and_of_the_shares(tmp_path: Path) -> None:
+    found = load(frame(), tmp_path, groups=GROUPS)
+    rows = np.concatenate([found.splits[name] for name in SPLITS])
+    assert sorted(rows) == list(range(400))
+    assert [len(found.splits[name]) for name in SPLITS] == pytest.approx([160, 60, 90, 90], abs=8)
+
+
+def test_strata_are_shared_out_to_within_a_few_rows() -> None:
+    found = data.load(DataSpec(table=ADULT, target="income", positive=">50K", groups=(GroupSpec(column="race"),)))
+    strata = [f"{label}/{race}" for label, race in zip(found.y, found.groups["race"], strict=True)]
+    whole = Counter(strata)
+    for name, share in data.SHARES.items():
+        inside = Counter(strata[at] for at in found.splits[name])
+        # Within 1 if no two rows were equal: units have up to 3 rows, and their rows may differ in race.
+        assert max(abs(inside[s] - share * whole[s]) for s in whole) < 4
+    assert found.leakage["exact_duplicates_across"] == 0
+    assert found.leakage["exact_duplicates"] == int(pd.read_parquet(ADULT).drop(columns="race").duplicated().sum())
+
+
+def test_adult_is_whole_and_read_right() -> None:
+    groups = (GroupSpec(column="sex"), GroupSpec(column="race"))
+    found = data.load(DataSpec(table=ADULT, target="income", positive=">50K", groups=groups, drop=("fnlwgt",)))
+    raw = pd.read_parquet(ADULT)
+    assert len(found.y) == 48_842
+    assert found.classes == ("<=50K", ">50K")
+    assert (found.positive, found.favourable) == (1, 1)
+    assert int(found.y.sum()) == 11_687
+    assert set(found.features) == set(raw.columns) - {"income", "fnlwgt", "sex", "race"}
+    assert int((found.features["workclass"] == "").sum()) == 2_799
+    assert found.features["age"].dtype == np.float32
+    seen = raw.drop(columns=["sex", "race", "fnlwgt"])
+    assert found.leakage["exact_duplicates"] == int(seen.duplicated().sum())
+    twins = seen.groupby(list(set(seen) - {"income"}), dropna=False)["income"].transform("nunique")
+    assert found.leakage["near_duplicates"] == int((twins > 1).sum())
+
+
+def rows_by_split(found: Dataset) -> dict[str, Counter[str]]:
+    return {name: Counter(found.row_digests[found.splits[name]]) for name in SPLITS}
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**6), st.integers(0, 5), st.randoms(use_true_random=False))
+def test_order_of_rows_and_columns_changes_nothing(tmp_path: Path, content: int, seed: int, shuffle: Any) -> None:
+    table = frame(120, content)
+    order = list(range(len(table)))
+    columns = list(table.columns)
+    shuffle.shuffle(order)
+    shuffle.shuffle(columns)
+    one = load(table, tmp_path, seed, groups=GROUPS)
+    other = load(table.iloc[order][columns], tmp_path, seed, groups=GROUPS)
+    assert rows_by_split(one) == rows_by_split(other)
+    assert one.digests == other.digests
+    for name in SPLITS:  # the same rows in the same order of content
+        assert (one.row_digests[one.splits[name]] == other.row_digests[other.splits[name]]).all()
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 10**6), st.integers(0, 5))
+def test_equal_rows_never_cross(tmp_path: Path, content: int, seed: int) -> None:
+    table = frame(160, content)
+    plain = load(table, tmp_path, seed, groups=GROUPS)
+    where = np.empty(len(table), dtype=object)
+    for name in SPLITS:
+        where[plain.splits[name]] = name
+    for _, rows in table.groupby(["age", "job", "label_is"]).indices.items():
+        assert len(set(where[rows])) == 1
+    assert plain.leakage["exact_duplicates_across"] == 0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_of_one_entity_stay_together(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    table = frame(400, seed).assign(age=rng.normal(size=400), who=rng.integers(0, 120, 400))
+    found = load(table, tmp_path, seed, entity="who")
+    homes = {name: set(table["who"].to_numpy()[found.splits[name]]) for name in SPLITS}
+    assert sum(len(home) for home in homes.values()) == table["who"].nunique()
+    assert found.leakage["entities_across"] == 0
+    assert found.units is not None
+    assert len(set(found.units)) == table["who"].nunique()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_large_units_are_shared_out_as_single_rows_are(tmp_path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sizes = np.repeat([1, 2, 5, 20], [1000, 200, 60, 20])
+    rows = pd.DataFrame({"age": rng.normal(size=len(sizes)), "label_is": rng.choice(["yes", "no"], len(sizes))})
+    found = load(rows.loc[rows.index.repeat(sizes)].reset_index(drop=True), tmp_path, seed)
+    size = np.repeat(sizes, sizes)
+    for of in (1, 2, 5, 20):
+        inside = [int((size[found.splits[name]] == of).sum()) / int((size == of).sum()) for name in SPLITS]
+        assert inside == pytest.approx(list(data.SHARES.values()), abs=0.1)
+
+
+def test_another_seed_is_another_split(tmp_path: Path) -> None:
+    one, other = load(frame(), tmp_path, 0), load(frame(), tmp_path, 1)
+    assert one.digests["table"] == other.digests["table"]
+    assert one.digests["train"] != other.digests["train"]
+
+
+def test_csv_and_parquet_have_one_digest(tmp_path: Path) -> None:
+    table = frame().assign(share=np.arange(400) / 8, known=np.where(np.arange(400) % 7 == 0, None, "x"))
+    one, other = load(table, tmp_path), load(table, tmp_path, suffix=".csv")
+    assert one.digests == other.digests
+    assert (one.row_digests == other.row_digests).all()
+
+
+def test_digests_are_what_the_docstring_says(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("b,a\n1.0,x\n2.5,\n")
+    table = data.read(path)
+    expected = [b"1:a1:x1:b1:1", b"1:a0:1:b3:2.5"]
+    found = digest.hexadecimal(digest.rows({name: table[name] for name in table.column_names}))
+    assert list(found) == [hashlib.sha256(text).hexdigest() for text in expected]
+    both = b"".join(sorted(hashlib.sha256(text).digest() for text in expected))
+    assert digest.together(found, ["a", "b"]) == hashlib.sha256(b"1:a1:b" + both).hexdigest()
+
+
+def test_a_changed_cell_changes_one_row_digest(tmp_path: Path) -> None:
+    table = frame()
+    one = load(table, tmp_path)
+    table.loc[7, "region"] = "elsewhere"
+    other = load(table, tmp_path)
+    assert np.flatnonzero(one.row_digests != other.row_digests).tolist() == [7]
+    assert one.digests["table"] != other.digests["table"]
+
+
+def test_row_digests_outlive_a_change_of_the_experiment(tmp_path: Path) -> None:
+    one = load(frame(), tmp_path, 0, groups=GROUPS)
+    other = load(frame(), tmp_path, 3, drop=("job", "sex"))
+    assert (one.row_digests == other.row_digests).all()
+
+
+def test_groups_are_no_features_unless_asked(tmp_path: Path) -> None:
+    assert set(load(frame(), tmp_path, groups=GROUPS).features) == {"age", "job"}
+    asked = load(frame(), tmp_path, groups=GROUPS, group_features=True)
+    assert set(asked.features) == {"age", "job", "sex", "region"}
+
+
+def test_groups_merge_and_unknown_is_empty(tmp_path: Path) -> None:
+    table = frame()
+    table.loc[[3, 5], "region"] = None
+    found = load(table, tmp_path, groups=GROUPS)
+    assert set(found.groups["region"]) == {"n", "other", ""}
+    assert np.flatnonzero(found.groups["region"] == "").tolist() == [3, 5]
+    assert any("'region' is unknown in 2 of 400" in note for note in found.notes)
+
+
+def test_a_split_column_decides_and_leaks_are_counted(tmp_path: Path) -> None:
+    table = frame(400).assign(part=np.resize(SPLITS, 400))
+    found = load(table, tmp_path, split="part")
+    for at, name in enumerate(SPLITS):
+        assert sorted(found.splits[name]) == list(range(at, 400, 4))
+    where = table.groupby(["age", "job", "sex", "region", "label_is"])["part"].transform("nunique")
+    assert found.leakage["exact_duplicates_across"] == int((where > 1).sum()) > 0
+    assert any(note.startswith("LEAK: ") for note in found.notes)
+    assert "part" not in found.features
+
+
+def test_columns_that_say_nothing_are_dropped_with_a_note(tmp_path: Path) -> None:
+    table = frame().assign(
+        one=1, same="a", void=None, nan=np.nan, name=[f"person {at}" for at in range(400)], flag=np.arange(400) % 2 == 0
+    )
+    found = load(table, tmp_path)
+    assert set(found.features) == {"age", "job", "sex", "region", "flag"}
+    for name in ("one", "same", "void", "nan", "name"):
+        assert any(f"{name!r} dropped" in note for note in found.notes)
+    assert set(found.features["flag"]) == {0.0, 1.0}
+
+
+def test_a_column_that_determines_the_label_is_noted_loudly(tmp_path: Path) -> None:
+    table = frame()
+    table["paid"] = np.where(table["label_is"] == "yes", 7, np.arange(400) % 5)
+    found = load(table, tmp_path)
+    assert found.leakage["determine_label"] == 1
+    assert any(note.startswith("LEAK? column 'paid'") for note in found.notes)
+
+
+def test_integer_codes_and_booleans_are_classes_in_order(tmp_path: Path) -> None:
+    table = frame().assign(label_is=np.resize([10, 2, 1], 400))
+    assert load(table, tmp_path).classes == ("1", "2", "10")
+    assert load(table.assign(label_is=np.resize([1.0, 0.0], 400)), tmp_path).classes == ("0", "1")
+    booleans = load(table.assign(label_is=np.resize([True, False], 400)), tmp_path, positive="true")
+    assert (booleans.classes, booleans.positive) == (("false", "true"), 1)
+
+
+def test_numbers_as_strings_stay_a_category(tmp_path: Path) -> None:
+    found = load(frame().assign(zip=np.resize(["01", "02", "03"], 400)), tmp_path)
+    assert set(found.features["zip"]) == {"01", "02", "03"}
+
+
+def test_regression(tmp_path: Path) -> None:
+    table = frame().assign(label_is=np.random.default_rng(1).normal(size=400))
+    found = load(table, tmp_path, task="regression")
+    assert found.classes == ()
+    assert found.positive is None
+    assert found.y.dtype == np.float64
+    means = [float(np.mean(found.y[found.splits[name]] < np.median(found.y))) for name in SPLITS]
+    assert means == pytest.approx([0.5] * 4, abs=0.05)
+
+
+def test_row_ids_weights_and_entities_are_no_features(tmp_path: Path) -> None:
+    table = frame().assign(age=np.arange(400) / 8, number=np.arange(1000, 1400), w=0.5, who=np.arange(400) // 2)
+    found = load(table, tmp_path, row_id="number", weights="w", entity="who")
+    assert found.row_ids[3] == "1003"
+    assert found.weights is not None
+    assert set(found.weights) == {0.5}
+    assert not {"number", "w", "who"} & set(found.features)
+
+
+@pytest.mark.parametrize("text", ["a;b\n1,5;x\n2,5;y\n", "\ufeffa,b\n1.5,x\n2.5,y\n", "a\tb\n1.5\tx\n2.5\ty\n"])
+def test_csv_dialects(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(text, encoding="utf-8")
+    assert data.read(path).to_pydict() == {"a": [1.5, 2.5], "b": ["x", "y"]}
+
+
+def test_new_rows_for_a_finished_artefact(tmp_path: Path) -> None:
+    path = tmp_path / "new.csv"
+    path.write_text("age,job,more\n30,cook,1\n,,2\n")
+    found = data.rows(path, {"job": "string", "age": "float"})
+    assert list(found["job"]) == ["cook", ""]
+    assert found["age"][0] == 30
+    assert np.isnan(found["age"][1])
+
+
+def test_pandas_index_is_no_feature(tmp_path: Path) -> None:
+    frame().iloc[::-1].to_parquet(tmp_path / "t.parquet")
+    assert "__index_level_0__" not in data.read(tmp_path / "t.parquet").column_names
