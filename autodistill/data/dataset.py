@@ -33,13 +33,13 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
     wanted = target(table[spec.target], spec, Place(file, spec.target))
     attributes, group_notes = groups(table, spec.groups, file)
     kept, notes = features(table, [n for n in table.column_names if n not in part], file)
-    determined = leaks(kept, wanted.y, wanted.classes, file)
     keys = _keys(table, kept, wanted, spec)
     entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
     units = split.units([keys.same] if entity is None else [keys.same, entity])
     chosen = _splits(spec, seed, table, wanted, attributes, keys.row, units)
-    counts = dict(split.leakage(chosen, keys.same, keys.features, entity)) | {"determine_label": len(determined)}
+    counts = split.leakage(chosen, keys.same, keys.features, entity)
     _refuse_unusable(chosen, wanted, counts, file)
+    determined = leaks(kept, wanted.y, wanted.classes, file)
     rank = np.argsort(keys.row, kind="stable")
     splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
     names = sorted(n for n in table.column_names if n != spec.split)
@@ -59,7 +59,7 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
         digests={"table": digest.together(keys.row, names)}
         | {name: digest.together(keys.row[at]) for name, at in splits.items()},
         row_digests=keys.row.astype("U16"),
-        leakage=counts,
+        leakage={**counts, "determine_label": len(determined)},
         notes=(*notes, *group_notes, *_warnings(counts, determined)),
     )
 

@@ -1,9 +1,9 @@
 """Four disjoint splits: which rows belong together, and who gets them.
 
 Rows with equal features and label, and rows of one entity, are one unit and go to one split. Units are sorted by
-stratum (target, then the groups), within it by size, and then by a seeded hash of their content; each goes to the split
-that is furthest behind its share of the rows so far. Any run of the sorted list, so any stratum at any level, is shared out to
-within a row or two (the quota method of apportionment), however rare the stratum is, and no stratum has to be merged.
+stratum (target, then the groups), within it by size, and then by a seeded hash of their content; each goes to the
+split that is furthest behind its share of the rows so far. Any run of the sorted list, so any stratum at any level, is
+shared out to within a row or two (the quota method of apportionment), and no stratum has to be merged for being rare.
 """
 
 import hashlib
@@ -47,8 +47,8 @@ def assign(
     size = np.bincount(unit)
     shuffled = np.array([_hash(seed, order[row]) for row in leader])
     levels = [_shuffle(np.asarray(level)[leader], seed) for level in strata]
-    # By size, so that each size is shared out too: at its turn among single rows, a large unit always falls to the largest
-    # split, and since what is common is easily predicted, errors on the other splits read too high (Adult: 0.4 points).
+    # By size, so that each size is shared out too: at its turn among single rows a large unit always falls to the
+    # largest split, and as what is common is easily predicted, errors elsewhere read too high (Adult: 0.4 points).
     walk = np.lexsort((shuffled, -size, *reversed(levels)))
     target = np.asarray(shares, dtype=float) / sum(shares)
     behind = _start(target, seed)

@@ -48,7 +48,9 @@ def _parquet(path: Path) -> pa.Table:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise TableError("not a Parquet file, whatever its name says", where=str(path), do="save it again")
-    table = papq.read_table(path, use_threads=False, partitioning=None)
+    table = papq.ParquetFile(path).read(
+        use_threads=False
+    )  # read_table refuses two columns of one name in its own words
     stored = [n for n in table.column_names if n.startswith("__index_level_")]  # pandas keeps its index as a column
     return table.drop_columns(stored) if stored else table
 
