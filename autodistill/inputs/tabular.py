@@ -18,6 +18,7 @@ from autodistill.records import Features, FloatArray
 
 MISSING_KEYS = ("", "nan", "None", "<NA>")  # ONNX Runtime turns None and NaN in a string column into words
 HEAVY_TAIL = 8.0  # a largest |z| above this makes a column heavy-tailed
+LOWEST, TINY = -3e38, 1e-30  # what float32 holds, and whose inverse it holds
 SMOOTHING = 10.0  # rows of the overall rate that are mixed into a category's own
 
 
@@ -52,7 +53,7 @@ class Tabular:
         if kept.sum() > self.categories:
             by_frequency = np.lexsort((values, -np.where(kept, counts, 0)))
             kept[by_frequency[self.categories :]] = False
-        order = np.lexsort((values, _rates(inverse, counts, target)))
+        order = np.lexsort((values, rates(inverse, counts, target)))
         return tuple(str(values[i]) for i in order if kept[i])
 
 
@@ -66,12 +67,13 @@ class _Number:
         self.has_missing = bool(np.isnan(column).any())
         self.median, self.mean = float(np.median(known)), float(known.mean())
         # Trees get missing as a value below every other, so that one cut sets it apart.
-        self.below = float(known.min() - 1.0 - abs(known.min()) * 1e-3)
-        sd = float(known.std()) or 1.0
-        heavy = float(np.abs(known - self.mean).max()) / sd > HEAVY_TAIL
+        self.below = max(float(known.min() - 1.0 - abs(known.min()) * 1e-3), LOWEST)
+        sd = float(known.std())
+        sd = sd if sd > TINY else 1.0
         away = np.abs(known - self.median)
-        self.heavy = heavy
-        self.offset, self.spread = (self.median, float(np.median(away[away > 0]))) if heavy else (self.mean, sd)
+        away = away[away > TINY]
+        self.heavy = bool(len(away)) and float(np.abs(known - self.mean).max()) / sd > HEAVY_TAIL
+        self.offset, self.spread = (self.median, float(np.median(away))) if self.heavy else (self.mean, sd)
 
 
 def _target(y: npt.NDArray[Any], classes: int) -> FloatArray:
@@ -83,7 +85,7 @@ def _target(y: npt.NDArray[Any], classes: int) -> FloatArray:
     return np.asarray(np.eye(classes)[np.asarray(y)])
 
 
-def _rates(inverse: npt.NDArray[Any], counts: npt.NDArray[Any], target: FloatArray) -> FloatArray:
+def rates(inverse: npt.NDArray[Any], counts: npt.NDArray[Any], target: FloatArray) -> FloatArray:
     """One number a category: its smoothed mean target, for more columns along the axis on which the means differ most
     (leading right singular vector of the centred means, weighted by rows; largest loading positive)."""
     sums = np.stack([np.bincount(inverse, weights=t, minlength=len(counts)) for t in target.T], axis=1)

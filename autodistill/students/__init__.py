@@ -4,12 +4,16 @@
 build a ``Fitted`` on one matrix. ``readings_depend_on`` says whether latency and size are known before training.
 """
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from autodistill.inputs import Shapes
 from autodistill.records import FloatArray
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class Fitted(Protocol):
@@ -36,3 +40,18 @@ def stacked(
     shares = np.asarray(soft, np.float64) * (1.0 if weight is None else np.asarray(weight, np.float64)[:, None])
     row, label = np.nonzero(shares > 0)
     return X[row], label.astype(np.int64), shares[row, label]
+
+
+def embedded(inputs: Shapes, width: int, spread: float) -> "nn.Embedding":
+    """The one table [sum(cardinalities), width] of all coded columns. Missing and unseen start at zero: where training
+    never meets them, they stay neutral."""
+    import torch
+    from torch import nn
+
+    table = nn.Embedding(inputs.table, width)
+    nn.init.normal_(table.weight, std=spread)
+    firsts = np.cumsum((0, *inputs.cardinalities))[:-1]
+    with torch.no_grad():
+        for first in firsts:
+            table.weight[first : first + 2] = 0.0
+    return table

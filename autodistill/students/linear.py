@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from autodistill.inputs import Shapes
+from autodistill.students import embedded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -23,16 +24,17 @@ class Linear:
         from torch import nn
 
         class Scores(nn.Module):
-            """A one-hot row times a matrix is a sum of rows of the matrix: looked up, never spelled out."""
+            """A one-hot row times a matrix is a sum of rows of the matrix: looked up, never spelled out.
+
+            It starts near zero and not at it, where standardised logits have no direction."""
 
             def __init__(self) -> None:
                 super().__init__()
                 self.bias = nn.Parameter(torch.zeros(outputs))
                 if inputs.numeric:
-                    self.weight = nn.Parameter(torch.zeros(outputs, inputs.numeric))
+                    self.weight = nn.Parameter(0.1 * torch.randn(outputs, inputs.numeric))
                 if inputs.cardinalities:
-                    self.table = nn.Embedding(inputs.table, outputs)
-                    nn.init.zeros_(self.table.weight)
+                    self.table = embedded(inputs, outputs, 0.1)
 
             def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
                 scores = nn.functional.linear(numeric, self.weight, self.bias) if inputs.numeric else self.bias

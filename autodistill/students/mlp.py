@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
+from autodistill.students import embedded
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -49,13 +50,7 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
             super().__init__()
             wide = columns * (1 + frequencies) + len(inputs.cardinalities) * options.embedding
             if inputs.cardinalities:
-                self.table = nn.Embedding(inputs.table, options.embedding)
-                nn.init.normal_(self.table.weight, std=0.3)
-                with torch.no_grad():  # what training never meets (missing, unseen) stays neutral
-                    at = 0
-                    for size in inputs.cardinalities:
-                        self.table.weight[at : at + 2] = 0.0
-                        at += size
+                self.table = embedded(inputs, options.embedding, 0.3)
             if columns and frequencies:
                 # sin(2πcx) and cos(2πcx) as one sine: half the phases begin at π/2, and all are learned.
                 self.frequency = nn.Parameter(torch.randn(columns * frequencies) * 0.3 * 2 * torch.pi)

@@ -1,0 +1,154 @@
+"""Student families: what they learn, and that their ONNX core says the same."""
+
+import numpy as np
+import pytest
+import torch
+
+from autodistill import runtime
+from autodistill.errors import StudentError
+from autodistill.inputs import Shapes
+from autodistill.students import _ensemble, stacked
+from autodistill.students.boosted import Boosted
+from autodistill.students.linear import Linear
+from autodistill.students.majority import Majority
+from autodistill.students.mlp import Mlp
+from autodistill.students.tree import DecisionTree
+
+
+def shares(y, classes, certainty=0.8):
+    return (np.eye(classes, dtype=np.float32)[y] * (certainty - (1 - certainty) / (classes - 1))) + (1 - certainty) / (
+        classes - 1
+    )
+
+
+def answers(core, X, targets):
+    session = runtime.open(core.SerializeToString())
+    (given,) = session.inputs
+    found = session.run({given: X})[0]
+    if session.outputs == ("logits",):
+        found = np.exp(found - found.max(axis=1, keepdims=True))
+        found /= found.sum(axis=1, keepdims=True)
+    assert found.shape == (len(X), targets)
+    return found
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+@pytest.mark.parametrize("family", [Boosted(trees=12, leaves=6), DecisionTree(leaves=12, min_rows=5), Majority()])
+def test_fitted_families_export_what_they_predict(loans, family, classes):
+    got = loans(classes)
+    X = got.encoding.apply_matrix(got.features)
+    soft = got.y[:, None].astype(np.float32) if classes == 1 else shares(got.y, classes)
+    model = family.build(got.encoding.shapes(classes), classes).fit(X[:600], soft[:600], None)
+    expected = model.predict_proba(X)
+    core = model.onnx()
+    np.testing.assert_allclose(answers(core, X, classes), expected, atol=2e-6)
+    if classes > 1:
+        np.testing.assert_allclose(expected.sum(axis=1), 1.0, atol=1e-5)
+        right = (expected[600:].argmax(axis=1) == got.y[600:]).mean()
+        constant = np.bincount(got.y[600:]).max() / 600
+        assert right == constant if isinstance(family, Majority) else right > constant + 0.1
+
+
+def test_a_cut_falls_where_the_library_puts_it():
+    """Values on, just above and just below every cut go the same way although the cut is rounded to float32."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2)).astype(np.float32)
+    y = ((X[:, 0] > 0.3) ^ (X[:, 1] > -0.2)).astype(np.int64)
+    model = Boosted(trees=10, leaves=8, min_rows=1).build(Shapes(numeric=2, cardinalities=(), classes=2), 2)
+    model.fit(X, np.eye(2, dtype=np.float32)[y], None)
+    core = model.onnx()
+    cuts = next(a for a in core.graph.node[0].attribute if a.name == "nodes_splits").t
+    cuts = np.frombuffer(cuts.raw_data, np.float32)
+    near = np.concatenate([cuts, np.nextafter(cuts, np.float32(9)), np.nextafter(cuts, np.float32(-9))])
+    grid = np.stack([np.repeat(near, 3), np.tile(near, 3)], axis=1)
+    np.testing.assert_allclose(answers(core, grid, 2), model.predict_proba(grid), atol=2e-6)
+
+
+def test_rounding_a_cut_down_keeps_every_float32_on_its_side():
+    cuts = np.array([0.1, 1 / 3, 1.0, 16777217.0, -0.1, 1e-46])
+    down = _ensemble.rounded_down(cuts)
+    for cut, low in zip(cuts, down, strict=True):
+        for x in (low, np.nextafter(low, np.float32(np.inf)), np.nextafter(low, np.float32(-np.inf))):
+            assert (float(x) <= cut) == (x <= low)
+
+
+def test_the_library_keeps_its_trees_where_we_read_them():
+    """scikit-learn's private arrays: if this fails after an upgrade, ``boosted`` cannot be exported."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    X, y = np.arange(100, dtype=np.float32)[:, None], np.arange(100) % 3
+    model = HistGradientBoostingClassifier(max_iter=2, early_stopping=False).fit(X, y)
+    assert np.ravel(model._baseline_prediction).shape == (3,)
+    assert [len(round_) for round_ in model._predictors] == [3, 3]
+    fields = model._predictors[0][0].nodes.dtype.names
+    assert {"value", "feature_idx", "num_threshold", "left", "right", "is_leaf"} <= set(fields)
+
+
+@pytest.mark.parametrize("family", [Boosted(trees=3), DecisionTree()])
+def test_a_tree_that_never_cuts_exports(family):
+    X = np.ones((50, 1), np.float32)
+    soft = np.tile(np.array([[0.25, 0.75]], np.float32), (50, 1))
+    model = family.build(Shapes(numeric=1, cardinalities=(), classes=2), 2).fit(X, soft, None)
+    np.testing.assert_allclose(answers(model.onnx(), X, 2), soft, atol=1e-5)
+
+
+def test_soft_labels_are_rows_once_a_class():
+    X, soft = np.arange(3, dtype=np.float32)[:, None], np.array([[1.0, 0.0], [0.25, 0.75], [0.0, 1.0]], np.float32)
+    rows, labels, weights = stacked(X, soft, np.array([1.0, 2.0, 1.0]))
+    assert rows[:, 0].tolist() == [0, 1, 1, 2]
+    assert labels.tolist() == [0, 0, 1, 1]
+    assert weights.tolist() == [1.0, 0.5, 1.5, 1.0]
+
+
+@pytest.mark.parametrize("family", [Boosted(trees=5), DecisionTree(leaves=8)])
+def test_a_weight_counts(loans, family):
+    got = loans(2)
+    X, soft = got.encoding.apply_matrix(got.features), np.eye(2, dtype=np.float32)[got.y]
+    build = family.build(got.encoding.shapes(2), 2).fit
+    plain = build(X, soft, None).predict_proba(X)[:, 1].mean()
+    weighted = build(X, soft, np.where(got.y == 1, 5.0, 1.0)).predict_proba(X)[:, 1].mean()
+    assert weighted > plain + 0.1
+
+
+def test_a_class_without_rows_is_refused():
+    X, soft = np.ones((60, 1), np.float32), np.tile(np.array([[0.5, 0.5, 0.0]], np.float32), (60, 1))
+    with pytest.raises(StudentError, match="no row"):
+        Boosted().build(Shapes(numeric=1, cardinalities=(), classes=3), 3).fit(X, soft, None)
+
+
+@pytest.mark.parametrize("shapes", [(3, (4, 5)), (0, (4, 5)), (3, ())])
+@pytest.mark.parametrize(
+    "family", [Linear(), Mlp(width=5, depth=0), Mlp(width=5, depth=2, periodic=2, activation="gelu", dropout=0.3)]
+)
+def test_networks_take_any_columns(family, shapes):
+    inputs = Shapes(numeric=shapes[0], cardinalities=shapes[1], classes=3)
+    module = family.build(inputs, 3).eval()
+    codes = torch.tensor([[0, 4], [3, 8]])[:, : len(shapes[1])]
+    assert module(torch.zeros(2, shapes[0]), codes).shape == (2, 3)
+
+
+def test_linear_is_one_hot_rows_times_a_matrix():
+    inputs = Shapes(numeric=2, cardinalities=(3, 4), classes=2)
+    module = Linear().build(inputs, 2)
+    numeric, codes = torch.randn(5, 2), torch.tensor([[0, 3], [1, 4], [2, 5], [0, 6], [2, 3]])
+    hot = torch.zeros(5, 7).scatter_(1, codes, 1.0)
+    expected = numeric @ module.weight.T + module.bias + hot @ module.table.weight
+    torch.testing.assert_close(module(numeric, codes), expected)
+
+
+def test_periodic_features_are_sines_and_cosines():
+    module = Mlp(width=1, depth=1, periodic=3).build(Shapes(numeric=2, cardinalities=(), classes=2), 2)
+    numeric = torch.randn(4, 2)
+    seen = []
+    module.layers.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    module(numeric, torch.zeros(4, 0, dtype=torch.int64))
+    waves = seen[0][:, 2:].reshape(4, 2, 6)
+    angle = numeric[:, :, None] * module.frequency.reshape(2, 6)
+    torch.testing.assert_close(waves[..., 0::2], angle[..., 0::2].sin())
+    torch.testing.assert_close(waves[..., 1::2], angle[..., 1::2].cos())
+
+
+def test_what_training_never_meets_starts_neutral():
+    module = Mlp().build(Shapes(numeric=1, cardinalities=(5, 4), classes=2), 2)
+    assert (module.table.weight[[0, 1, 5, 6]] == 0).all()
+    assert (module.table.weight[[2, 3, 4, 7, 8]] != 0).all()
