@@ -5,7 +5,7 @@ Its ``unit`` is the base unit of what a policy may limit, ``limits`` how.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -84,7 +84,6 @@ class Absent:
     method: str
     device: str
     source: Literal["measured", "modelled"] = "measured"
-    details: Mapping[str, Any] = field(default_factory=dict)
 
     def reading(self, quantity: str, reason: str) -> Reading:
         """A reading without a value."""
@@ -97,5 +96,4 @@ class Absent:
             source=self.source,
             status="unavailable",
             reason=reason,
-            details=self.details,
         )

@@ -15,7 +15,8 @@ from autodistill.runtime import wire
 
 DEEPEST = 24  # subgraphs within subgraphs; nobody writes these by hand
 EXTERNAL = 1  # TensorProto.DataLocation
-NUMBERS = {1: 4, 2: 1, 3: 1, 10: 2, 11: 8, 16: 2}  # TensorProto.DataType of weights -> bytes a number
+NUMBERS = {1: 4, 2: 1, 3: 1, 6: 4, 10: 2, 11: 8, 16: 2}  # TensorProto.DataType of weights -> bytes a number
+LEARNED = ("coefficients", "intercepts", "nodes_values", "class_weights", "target_weights")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +56,10 @@ class Graph:
     tensors: list[Tensor] = field(default_factory=list)
 
     def parameters(self) -> int:
-        """Numbers in weight tensors and in float lists of ``ai.onnx.ml`` nodes (trees, linear models)."""
+        """Numbers in weight tensors, and those that trees and linear models learned."""
         dense = sum(tensor.elements for tensor in self.tensors if tensor.dtype in NUMBERS)
-        lists = (v for node in self.nodes if node.domain == "ai.onnx.ml" for v in node.attributes.values())
-        return dense + sum(v.size for v in lists if isinstance(v, np.ndarray) and v.dtype == np.float32)
+        lists = (node.attributes.get(name) for node in self.nodes for name in LEARNED)
+        return dense + sum(one.size for one in lists if isinstance(one, np.ndarray))
 
 
 @dataclass(frozen=True, slots=True)

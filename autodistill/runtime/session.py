@@ -136,7 +136,7 @@ def open(  # noqa: A001 — read as runtime.open
     ``onnxruntime.SessionOptions``. ArtefactError where it cannot be opened.
     """
     where = "artefact" if isinstance(source, bytes) else str(source)
-    data = source if isinstance(source, bytes) else _content(Path(source))
+    data = source if isinstance(source, bytes) else content(Path(source))
     model = graph.read(data, where)
     external = model.external()
     for name in external:
@@ -179,7 +179,8 @@ def predict(
     return records.Predictions(view=view, row_ids=row_ids, scores=scores, decisions=decisions)
 
 
-def _content(path: Path) -> bytes:
+def content(path: Path) -> bytes:
+    """The bytes of an artefact's file; ArtefactError where it cannot be read."""
     try:
         return path.read_bytes()
     except OSError as error:

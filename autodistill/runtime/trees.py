@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from autodistill.errors import ArtefactError
 from autodistill.runtime.graph import Node
 
-OPERATORS = ("TreeEnsembleClassifier", "TreeEnsembleRegressor")
+OPERATORS = ("TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble")
 NODE_BYTES = 24  # split value, feature, mode and two children as ONNX Runtime lays a node out
 COMPARE = {
     b"BRANCH_LEQ": np.less_equal,
@@ -19,13 +20,21 @@ COMPARE = {
 }
 
 
+def known(node: Node) -> bool:
+    """Whether this is an ensemble in the layout that ``visits`` walks (single precision, one comparison a node)."""
+    modes = node.attributes.get("nodes_modes")
+    plain = node.op in OPERATORS and "nodes_values" in node.attributes and isinstance(modes, list)
+    return plain and set(modes) <= {*COMPARE, b"LEAF"}
+
+
 def size(node: Node) -> int:
     """Nodes of an ensemble, leaves included."""
     return int(node.attributes["nodes_nodeids"].size)
 
 
 def visits(node: Node, x: npt.NDArray[Any]) -> float:
-    """Mean number of nodes a row of ``x`` [n, F] visits over all trees, leaves included."""
+    """Mean number of nodes a row of ``x`` [n, F] visits over all trees, leaves included; ArtefactError for trees that
+    run in circles or ask for features that ``x`` has not."""
     given = node.attributes
     modes = np.array(given["nodes_modes"], dtype=object)
     true, false, root = _children(node)
@@ -35,7 +44,11 @@ def visits(node: Node, x: npt.NDArray[Any]) -> float:
     at = np.tile(root, (x.shape[0], 1))
     total = at.size
     active = ~leaf[at]
-    while active.any():
+    if int(feature.max(initial=0)) >= x.shape[1]:
+        raise ArtefactError("a tree asks for a feature that its input lacks", where="artefact", do="export it again")
+    for _ in range(modes.size):
+        if not active.any():
+            break
         row, tree = np.nonzero(active)
         here = at[row, tree]
         seen = x[row, feature[here]]
@@ -47,6 +60,8 @@ def visits(node: Node, x: npt.NDArray[Any]) -> float:
         at[row, tree] = np.where(went, true[here], false[here])
         total += here.size
         active[row, tree] = ~leaf[at[row, tree]]
+    if active.any():
+        raise ArtefactError("a tree has a path without a leaf", where="artefact", do="export it again")
     return float(total / x.shape[0])
 
 

@@ -67,18 +67,18 @@ class Work:
     tree_bytes: int
     weights: int
     parameters: int
-    operators: int
     unknown: tuple[str, ...] = ()
 
 
 def count(path: Path, rows: "Features", batch: int = 1) -> Work:
     """Work a row of an artefact at a batch size; tree visits and key bytes are means over ``rows``."""
-    data = path.read_bytes()
+    data = session.content(path)
     model = graph.read(data, str(path))
     events = _profile(path, rows, batch)
-    tree_nodes = [node for node in model.graph.nodes if node.op in trees.OPERATORS]
+    tree_nodes = [node for node in model.graph.nodes if trees.known(node)]
     look_ups = [node for node in model.graph.nodes if node.op == "LabelEncoder"]
     seen = _values(path, data, model, rows, [node.inputs[0] for node in tree_nodes + look_ups])
+    walked = {node.op for node in tree_nodes} if len(tree_nodes) == _trees(events) else set()
     macs: Counter[str] = Counter()
     moved, unknown = {"weights": 0, "activations": 0}, set()
     for event in events:
@@ -87,8 +87,8 @@ def count(path: Path, rows: "Features", batch: int = 1) -> Work:
             continue
         kind, number = _macs(event, model)
         if kind == "":
-            known = op in MOVES or (op in trees.OPERATORS and tree_nodes)
-            unknown |= set() if known else {op}
+            if op not in MOVES and op not in walked:
+                unknown.add(op)
         elif kind not in ARITHMETIC:
             unknown.add(f"{op}({kind})")
         else:
@@ -105,9 +105,13 @@ def count(path: Path, rows: "Features", batch: int = 1) -> Work:
         tree_bytes=sum(trees.size(node) for node in tree_nodes) * trees.NODE_BYTES,
         weights=sum(t.elements * graph.NUMBERS[t.dtype] for t in model.graph.tensors if t.dtype in graph.NUMBERS),
         parameters=model.graph.parameters(),
-        operators=len(events),
         unknown=tuple(sorted(unknown)),
     )
+
+
+def _trees(events: list[dict[str, Any]]) -> int:
+    """How many ensembles ran: one inside a subgraph, or of an unknown kind, is not walked."""
+    return sum(event["op_name"] in trees.OPERATORS for event in events)
 
 
 def _profile(path: Path, rows: "Features", batch: int) -> list[dict[str, Any]]:
