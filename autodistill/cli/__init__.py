@@ -1,0 +1,108 @@
+"""The verbs: parse, call, print, exit code. Heavy libraries are imported only inside the verb that needs them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+from autodistill import __version__
+from autodistill.errors import UserError
+
+OK, REFUSED, WRONG, INCONCLUSIVE, INTERRUPTED = 0, 1, 2, 3, 130
+
+EXIT_CODES = """exit codes:
+  0  accepted, or valid
+  1  refused: nothing accepted, and no test was undecided
+  2  the file, the table or the command is wrong (one line on stderr)
+  3  nothing accepted, at least one test undecided: more rows are needed"""
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _minutes(text: str) -> float:
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return value
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="autodistill",
+        description="Find the smallest acceptable student for a teacher, and audit it.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"autodistill {__version__}")
+    top.add_argument("-C", dest="directory", type=Path, metavar="DIR", help="work in this directory")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    def verb(name: str, text: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("--json", action="store_true", help="print JSON for a machine")
+        return one
+
+    one = verb("check", "Read an experiment file: what it would do, what these rows can certify, or what is wrong.")
+    one.add_argument("file", type=Path, metavar="FILE")
+
+    one = verb("search", "Search for students; train, measure and audit each; write the report. Goes on where it was.")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: reports/NAME)")
+    one.add_argument("--trials", type=_count, metavar="N", help="candidates at most")
+    one.add_argument("--minutes", type=_minutes, metavar="M", help="minutes of search at most")
+
+    one = verb("show", "The front, and why each candidate was accepted or refused.")
+    one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument("--all", action="store_true", help="every candidate, not only the front")
+
+    one = verb("report", "Render a run's report again from its records.")
+    one.add_argument("run", type=Path, metavar="RUN")
+
+    one = verb("predict", "Score new rows with the run's student.")
+    one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument("table", type=Path, metavar="TABLE")
+    one.add_argument("--out", type=Path, metavar="FILE", help="a .csv or .parquet file (default: CSV on stdout)")
+    one.add_argument("--uncertified", action="store_true", help="use the finalist although it is not certified")
+
+    one = verb("measure", "Read latency, energy and size of an artefact on this machine (onnxruntime and numpy only).")
+    one.add_argument("artefact", type=Path, metavar="ARTEFACT")
+    one.add_argument("--teacher", type=Path, metavar="ARTEFACT", help="read the ratio to this one too, interleaved")
+    one.add_argument("--rows", type=Path, required=True, metavar="TABLE", help="rows to rotate through: .csv or .npz")
+    one.add_argument("--batch", type=_count, default=1)
+    one.add_argument("--threads", type=_count, default=1)
+    one.add_argument("--out", type=Path, metavar="FILE", help="where the readings go (default: stdout)")
+
+    one = verb("list", "What an experiment file can name: every room's plugins and their options.")
+    one.add_argument("room", nargs="?", metavar="ROOM")
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; the exit code."""
+    asked = parser().parse_args(arguments)
+    try:
+        if asked.directory is not None:
+            if not asked.directory.is_dir():
+                raise UserError("is not a directory", where=str(asked.directory), do="name one that exists with -C")
+            os.chdir(asked.directory)
+        module: ModuleType = import_module(f"autodistill.cli.{asked.verb}")
+        return int(module.run(asked))
+    except UserError as fault:
+        print(f"autodistill: {fault}", file=sys.stderr)
+        return WRONG
+    except KeyboardInterrupt:
+        print("\ninterrupted: nothing that was finished is lost; the same command goes on", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): not an error, and nothing more can be said to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK

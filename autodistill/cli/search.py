@@ -1,0 +1,23 @@
+"""``autodistill search FILE``."""
+
+import argparse
+import json
+import sys
+
+from autodistill.cli.display import Display
+from autodistill.cli.words import summary
+
+
+def run(asked: argparse.Namespace) -> int:
+    """Search, and say what was found."""
+    with Display(quiet=asked.json) as display:
+        from autodistill import run as verbs
+
+        found = verbs.search(asked.file, out=asked.out, trials=asked.trials, minutes=asked.minutes, watch=display.show)
+    if asked.json:
+        print(json.dumps(found.report))
+    else:
+        if found.again:
+            print(f"{found.folder} holds this search, finished: nothing was run again.", file=sys.stderr)
+        summary(found.report, found.folder)
+    return found.exit_code

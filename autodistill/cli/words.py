@@ -1,0 +1,99 @@
+"""What a person reads in the terminal: the verdict, the front, what stands beside it, where the report is."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autodistill.cli.display import console, duration
+from autodistill.records import Candidate, Entry, Finding
+from autodistill.report import sentence
+
+MARK = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE", "BROKEN": "BROKEN"}
+STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "BROKEN": "red"}
+
+
+def name(candidate: Candidate) -> str:
+    """A candidate in a few words: family, shape, loss."""
+    shape = " ".join(f"{k}={v}" for k, v in candidate.student.items())
+    return f"{candidate.family} {shape} {candidate.precision} {candidate.loss}".replace("  ", " ")
+
+
+def entries(found: Mapping[str, Any]) -> list[Entry]:
+    """A report's candidates as records."""
+    return msgspec.convert(found["entries"], list[Entry])
+
+
+def summary(found: Mapping[str, Any], folder: Path) -> None:
+    """The verdict, the front, the controls, the cost and the path of the report."""
+    from rich.text import Text
+
+    out = console()
+    decision = found["verdict"]["decision"]
+    out.print(Text(f"\n{MARK[decision]}  ", style=STYLE[decision]) + Text(found["verdict"]["sentence"], style=""))
+    if decision != "PASS":
+        for finding in msgspec.convert(found["findings"], list[Finding]):
+            if finding.required and finding.outcome != "PASS":
+                need = f" ({finding.rows_needed:,} rows needed)" if finding.rows_needed else ""
+                out.print(f"  in the way: {finding.outcome} {sentence(finding)}{need}")
+    out.print()
+    keep = set(found["front"]) | {found["certified"], found["finalist"]}
+    out.print(table(found, (e for e in entries(found) if e.candidate.key in keep)))
+    if found.get("worth"):
+        out.print(f"Was distillation worth it? {found['worth']['sentence']}")
+    floor = (found["measure"] or {}).get("runtime_floor")
+    if floor and floor["value"]:
+        out.print(f"Runtime floor (a graph of one node): {floor['value']:.1f} {floor['unit']} a call.")
+    cost = found["cost"]
+    out.print(
+        f"Cost: {cost['trained']} trained, {cost['refused']} refused before training, {cost['duplicates']} repeats not "
+        f"run, {cost['broken']} broken; {duration(sum(cost['seconds'].values()))} in all."
+    )
+    out.print(f"Report: {folder / 'report.html'}")
+
+
+def table(found: Mapping[str, Any], rows: Iterable[Entry]) -> Any:
+    """Candidates and controls as a table; errors are of the search split, except where "audit" is said."""
+    from rich.table import Table
+
+    out = Table(box=None, pad_edge=False, header_style="bold")
+    for column, justify in (
+        ("student", "left"), ("error search", "right"), ("error audit", "right"), ("latency µs", "right"),
+        ("× teacher", "right"), ("size kB", "right"), ("energy µJ est.", "right"), ("", "left"),
+    ):  # fmt: skip
+        out.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for entry in sorted(rows, key=lambda e: (e.error is None, e.error)):
+        key = entry.candidate.key
+        mark = "certified" if key == found["certified"] else "finalist" if key == found["finalist"] else ""
+        out.add_row(
+            name(entry.candidate), _percent(entry.error), "", *_costs(msgspec.to_builtins(entry.readings)), mark
+        )
+    teacher = found["teacher"]
+    out.add_row(
+        f"teacher: {teacher['name']}", _percent(teacher["error_search"]), _percent(_value(teacher["error_audit"])),
+        *_costs(teacher["readings"]), "",
+    )  # fmt: skip
+    for control in found["controls"]:
+        out.add_row(
+            f"control: {control['title']}", _percent(control["error"]), _percent(_value(control["audit_error"])),
+            *_costs(control["readings"]), control["reason"],
+        )  # fmt: skip
+    return out
+
+
+def _value(share: Mapping[str, Any] | None) -> float | None:
+    return None if share is None else share["value"]
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.2f} %"
+
+
+def _costs(readings: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    def value(key: str, scale: float, digits: int) -> str:
+        reading = readings.get(key)
+        return "–" if reading is None or reading["value"] is None else f"{reading['value'] / scale:,.{digits}f}"
+
+    energy = next((key for key in readings if key.startswith("energy")), "energy")
+    return value("latency", 1, 1), value("latency_ratio", 1, 2), value("size", 1000, 1), value(energy, 1, 3)

@@ -1,0 +1,177 @@
+"""What every job of one run needs, loaded once: rows, teacher, encoding, policy, and where artefacts go."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodistill import export, plugins, runtime, verdict
+from autodistill.auditor import Evidence
+from autodistill.inputs import Encoding
+from autodistill.losses import teacher_logits
+from autodistill.measure import Lab
+from autodistill.records import Candidate, Dataset, Finding, FloatArray, Policy, Predictions, Reading, digest
+from autodistill.teacher import Teacher
+
+if TYPE_CHECKING:
+    from autodistill.train import Rows
+
+CALIBRATION = 512  # train rows that int8 ranges are read off
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go."""
+
+    dataset: Dataset
+    encoding: Encoding
+    teacher: Teacher
+    teacher_readings: Mapping[str, Reading]
+    policy: Policy
+    lab: Lab
+    seed: int
+    folder: Path
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def answer(self) -> export.Answer:
+        """How an artefact decides."""
+        return export.Answer.of(self.dataset)
+
+    @property
+    def outputs(self) -> int:
+        """Columns of a student's output: one a class, one for regression."""
+        return max(1, len(self.dataset.classes))
+
+    @cached_property
+    def groups(self) -> dict[str, tuple[str, ...]]:
+        """Each audited attribute with its known names, sorted."""
+        return {name: tuple(sorted(set(map(str, column)) - {""})) for name, column in self.dataset.groups.items()}
+
+    @cached_property
+    def constraint_names(self) -> tuple[str, ...]:
+        """What a candidate is screened for, in a fixed order."""
+        return verdict.constraint_names(self.policy, self.groups)
+
+    @cached_property
+    def matrix(self) -> FloatArray:
+        """Train rows as one matrix float32 [n, F], for families that are fitted."""
+        return self.encoding.apply_matrix(self.dataset.rows("train"))
+
+    @cached_property
+    def teacher_logits(self) -> FloatArray:
+        """The teacher's logits of the train rows [n, C] (its values for regression)."""
+        scores = self.teacher.scores[self.dataset.splits["train"]]
+        return teacher_logits(scores) if self.dataset.classes else np.asarray(scores, np.float32)
+
+    @property
+    def weight(self) -> FloatArray | None:
+        """Train rows' weights."""
+        return None if self.dataset.weights is None else self.dataset.weights[self.dataset.splits["train"]]
+
+    @cached_property
+    def calibration(self) -> Mapping[str, Any]:
+        """Raw train rows that int8 ranges are read off."""
+        return {name: column[:CALIBRATION] for name, column in self.dataset.rows("train").items()}
+
+    @cached_property
+    def device(self) -> str:
+        """Where networks are trained."""
+        import torch
+
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
+    @cached_property
+    def tensors(self) -> "tuple[Rows, Rows]":
+        """Train and search rows as tensors, made once."""
+        return self._rows("train"), self._rows("search")
+
+    def _rows(self, split: str) -> "Rows":
+        import torch
+
+        from autodistill.train import Rows
+
+        at = self.dataset.splits[split]
+        numeric, codes = self.encoding.apply(self.dataset.rows(split))
+        y, weights = np.array(self.dataset.y[at]), self.dataset.weights
+        rows = Rows(
+            numeric=torch.from_numpy(np.array(numeric)),
+            codes=torch.from_numpy(np.array(codes)),
+            y=torch.from_numpy(y if self.dataset.classes else y.astype(np.float32)),
+            teacher=torch.from_numpy(np.array(self.teacher_logits)) if split == "train" else None,
+            weight=None if weights is None else torch.from_numpy(np.array(weights[at], np.float32)),
+        )
+        return rows.to(self.device)
+
+    def stream(self, candidate: Candidate) -> int:
+        """The seed of a candidate's training: of study, recipe and replicate, so that it is the same in any order."""
+        return int(digest(f"{self.seed}/{candidate.recipe}/{candidate.seed}".encode())[:7], 16)
+
+    def reading_key(self, candidate: Candidate) -> str:
+        """What a candidate's readings depend on: its shape on this table, or itself where weights matter."""
+        family = plugins.find("students", candidate.family)
+        table = digest(f"{self.encoding.digest}/{self.outputs}/{self.answer.threshold}".encode())[:8]
+        if family.readings_depend_on == "architecture":
+            return f"{candidate.architecture}-{table}"
+        made_from = digest(f"{self.teacher.digest}/{self.seed}/{self.dataset.digests['train']}".encode())[:8]
+        return f"{candidate.key}-{table}-{made_from}"
+
+    def home(self, candidate: Candidate) -> Path:
+        """A candidate's folder."""
+        return self.folder / "candidates" / candidate.key
+
+    def predict(self, artefact: Path, split: str) -> Predictions:
+        """What an artefact says of one split's raw rows."""
+        dataset = self.dataset
+        return runtime.predict(
+            runtime.open(artefact),
+            dataset.rows(split),
+            dataset.row_ids[dataset.splits[split]],
+            split,
+            positive=dataset.positive,
+            threshold=dataset.threshold,
+        )
+
+    def teacher_predictions(self, split: str) -> Predictions:
+        """What the teacher says of one split."""
+        at = self.dataset.splits[split]
+        return Predictions(
+            view=split,
+            row_ids=self.dataset.row_ids[at],
+            scores=np.asarray(self.teacher.scores[at]),
+            decisions=np.asarray(self.teacher.decisions[at]),
+        )
+
+    def evidence(self, split: str, student: Predictions, against: Predictions | None = None) -> Evidence:
+        """Student and teacher (or ``against``) side by side on one split."""
+        dataset, at = self.dataset, self.dataset.splits[split]
+        return Evidence(
+            split=split,
+            row_ids=dataset.row_ids[at],
+            y=dataset.y[at],
+            classes=dataset.classes,
+            positive=dataset.positive,
+            favourable=dataset.favourable,
+            groups={name: column[at] for name, column in dataset.groups.items()},
+            teacher={split: self.teacher_predictions(split) if against is None else against},
+            student={split: student},
+            known=self.groups,
+        )
+
+    def meters(self, readings: Mapping[str, Reading]) -> tuple[Finding, ...]:
+        """The policy's meters on a candidate's readings."""
+        return verdict.meters(self.policy, readings, self.teacher_readings)
+
+    def error(self, predictions: Predictions, split: str) -> float:
+        """Share of a split's rows decided wrongly (weighted where rows have weights); for regression RMSE / sd."""
+        at = self.dataset.splits[split]
+        y = self.dataset.y[at]
+        weight = np.ones(len(at)) if self.dataset.weights is None else np.asarray(self.dataset.weights[at], float)
+        weight = weight / weight.sum()
+        if self.dataset.classes:
+            return float(weight[predictions.decisions != y].sum())
+        wrong = weight @ (predictions.scores[:, 0] - y) ** 2
+        return float(np.sqrt(wrong / max(float(weight @ (y - weight @ y) ** 2), 1e-12)))

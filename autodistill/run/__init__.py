@@ -1,0 +1,21 @@
+"""One function a verb: what order things happen in. Computes nothing itself.
+
+Loaded when asked for: a reader of reports needs neither the optimiser nor the trainer.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["Result", "predict", "search"]
+
+if TYPE_CHECKING:
+    from autodistill.run.predicting import predict
+    from autodistill.run.searching import Result, search
+
+_WHERE = {"Result": "searching", "search": "searching", "predict": "predicting"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"autodistill.run.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'autodistill.run' has no attribute {name!r}")

@@ -1,0 +1,293 @@
+"""Everything a run knows, as the one report that is written, rendered and copied: see ``report.json`` in the docs."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autodistill import __version__, auditor, verdict
+from autodistill.jobs import Workshop
+from autodistill.optimise import Controller
+from autodistill.records import Entry, Reading, Verdict, digest, plain
+from autodistill.run import beside
+from autodistill.run.beside import Beside
+from autodistill.run.certify import Certification, Tested
+from autodistill.run.prepare import Prepared
+from autodistill.spec import Spec
+
+PACKAGES = (
+    "optuna", "torch", "scikit-learn", "fairlearn", "pandas", "mlflow", "numpy", "scipy", "onnx", "onnxruntime", "skl2onnx"
+)  # fmt: skip
+RULE = (
+    "the smallest students (at most 5) whose predicted power on the audit split, from search-split rates, is at least "
+    "50 %, ordered by how safely their worst required test passes on the search split; in the ledger before the audit "
+    "split is read; tested in that order by the fallback procedure (Wiens and Dmitrienko 2005)"
+)
+
+
+def best_so_far(entries: Iterable[Entry], choose: str) -> str:
+    """The best screened candidate in a few words, for a progress line; on the search split, never a verdict."""
+    good = [e for e in entries if e.state == "finished" and e.constraints and max(e.constraints) <= 0]
+    if not good:
+        return ""
+    best = min(good, key=lambda e: _value(verdict.reading(e.readings, choose)))
+    cost = verdict.reading(best.readings, choose)
+    size = "" if cost is None or cost.value is None else f", {cost.value:,.0f} {cost.unit}"
+    return f"best so far: {best.candidate.family}, error {100 * (best.error or 0):.2f} %{size}"
+
+
+def _value(reading: Reading | None) -> float:
+    return float("inf") if reading is None or reading.value is None else reading.value
+
+
+def compose(
+    spec: Spec,
+    made: Prepared,
+    controller: Controller,
+    found: Certification,
+    entries: Mapping[int, Entry],
+    controls: list[Beside],
+    cost: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The report of a search."""
+    shop = made.shop
+    measured = {one.entry.candidate.key: one.entry for one in found.shortlist}
+    every = [measured.get(e.candidate.key, e) for _, e in sorted(entries.items())]
+    finished = [e for e in every if e.state == "finished"]
+    front = verdict.front(np.array([_point(e, spec.objectives) for e in finished]).reshape(len(finished), -1))
+    decided = _verdict(found, every)
+    return {
+        "kind": "search",
+        "name": spec.name,
+        "title": spec.name,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "verdict": plain(decided),
+        "certified": None if found.chosen is None else found.chosen.entry.candidate.key,
+        "finalist": None if found.finalist is None else found.finalist.entry.candidate.key,
+        "front": [finished[at].candidate.key for at in front],
+        "teacher": _teacher(spec, shop, found),
+        "entries": plain(every),
+        "controls": _controls(shop, controls),
+        "shortlist": [_tested(one) for one in found.shortlist],
+        "findings": [] if found.finalist is None else plain(found.finalist.findings),
+        "worth": _worth(shop, found, controls),
+        "fairlearn": _fairlearn(shop, found),
+        "rejected_because": _rejected(every),
+        "policy": _policy(spec),
+        "data": _data(spec, shop, made),
+        "method": {
+            "looks": dict(found.look or {}),
+            "m": verdict.count(shop.policy, shop.groups),
+            "shortlist_rule": RULE,
+            "examined": found.examined,
+        },
+        "measure": {
+            "tier": "modelled",
+            "runtime_floor": plain(found.teacher_readings.get("runtime_floor")),
+            "machine": shop.lab.device,
+            "notes": list(controller.notes),
+        },
+        "cost": dict(cost),
+        "spec": {
+            "sha256": spec.sha256,
+            "text": spec.text,
+            "purpose": spec.purpose,
+            "owner": spec.owner,
+            "out_of_scope": spec.out_of_scope,
+            "seed": spec.seed,
+            "trials": len(every),
+            "objectives": list(controller.objectives),
+            "sampler": spec.sampler,
+        },
+        "environment": environment(),
+        "files": _files(shop, found),
+        "notes": [found.refused] if found.refused else [],
+    }
+
+
+def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:
+    point = []
+    for name in objectives:
+        value = entry.error if name == "error" else _value(verdict.reading(entry.readings, name))
+        point.append(float("inf") if value is None else value)
+    return point
+
+
+def _verdict(found: Certification, entries: list[Entry]) -> Verdict:
+    if found.chosen is not None:
+        return Verdict(decision="PASS", because=_because(found.chosen), sentence=_accepted(found, found.chosen))
+    if found.refused:
+        return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")
+    if found.finalist is None:
+        kinds = Counter(entry.state for entry in entries)
+        said = ", ".join(f"{count} {state}" for state, count in sorted(kinds.items())) or "none was tried"
+        return Verdict(decision="FAIL", sentence=f"No student is acceptable: no candidate could be tested ({said}).")
+    decisions = {one.decision for one in found.shortlist}
+    decided = verdict.judge(found.finalist.findings)
+    sentence = f"No student is certified. {found.finalist.entry.candidate.family}: {decided.sentence}"
+    return Verdict(
+        decision="INCONCLUSIVE" if "INCONCLUSIVE" in decisions else "FAIL", because=decided.because, sentence=sentence
+    )
+
+
+def _because(one: Tested) -> tuple[str, ...]:
+    return tuple(f.id for f in one.findings if f.required)
+
+
+def _accepted(found: Certification, one: Tested) -> str:
+    size, teacher = one.entry.readings.get("size"), found.teacher_readings.get("size")
+    speed = one.entry.readings.get("latency_ratio")
+    loss = next((f for f in one.findings if f.check == "accuracy_loss"), None)
+    parts = []
+    if size and teacher and size.value and teacher.value:
+        parts.append(f"{size.value / 1000:,.1f} kB, 1/{teacher.value / size.value:,.0f} of the teacher's bytes")
+    if speed and speed.value:
+        parts.append(f"{speed.value:.2f} of its latency")
+    if loss and loss.estimate is not None and loss.high is not None:
+        parts.append(
+            f"{100 * loss.estimate:.2f} points less accurate than it (at most {100 * loss.high:.2f} at this test's level)"
+        )
+    required = sum(f.required for f in one.findings)
+    return f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
+
+
+def _teacher(spec: Spec, shop: Workshop, found: Certification) -> dict[str, Any]:
+    kind, options = spec.teacher
+    wrong = beside.wrong(shop, shop.teacher_predictions("audit"))
+    return {
+        "name": shop.teacher.name,
+        "kind": kind,
+        "options": dict(options),
+        "digest": shop.teacher.digest,
+        "error_search": shop.error(shop.teacher_predictions("search"), "search"),
+        "error_audit": beside.share(wrong, shop.policy.alpha) if shop.dataset.classes else None,
+        "readings": plain(dict(found.teacher_readings)),
+        "notes": list(shop.teacher.notes),
+        "seconds": shop.teacher.seconds,
+    }
+
+
+def _controls(shop: Workshop, controls: list[Beside]) -> list[dict[str, Any]]:
+    teacher = beside.wrong(shop, shop.teacher_predictions("audit"))
+    return [beside.shown(shop, one, teacher) for one in controls]
+
+
+def _tested(one: Tested) -> dict[str, Any]:
+    return {
+        "key": one.entry.candidate.key,
+        "order": one.order + 1,
+        "level": one.level,
+        "decision": one.decision,
+        "power": one.power,
+        "findings": plain(one.findings),
+    }
+
+
+def _worth(shop: Workshop, found: Certification, controls: list[Beside]) -> dict[str, Any]:
+    """Was distillation worth it? The finalist against its label-only twin, on the same audit rows."""
+    if found.finalist is None or found.refused or not shop.dataset.classes:
+        return {}
+    candidate = found.finalist.entry.candidate
+    if candidate.loss == "none":
+        return {"sentence": "The finalist was trained without its teacher: distillation is not what it rests on."}
+    twin = beside.twin(controls)
+    if twin is None or twin.predictions is None:
+        return {"sentence": "The label-only twin could not be made, so what distillation added is not known."}
+    student = beside.wrong(shop, beside.audit_predictions(shop, candidate))
+    alone, teacher = beside.wrong(shop, twin.predictions), beside.wrong(shop, shop.teacher_predictions("audit"))
+    gain = beside.difference(alone, student, shop.policy.alpha)
+    size = f"{100 * abs(gain['estimate']):.2f} points"
+    spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
+    if gain["low"] > 0:
+        words = (
+            f"Yes: distillation made it {size} more accurate {spread} than the same student trained on labels alone."
+        )
+    elif gain["high"] < 0:
+        words = f"No: distillation cost {size} of accuracy {spread} against the same student trained on labels alone."
+    else:
+        words = f"Not shown: the twin trained on labels alone differs by {100 * gain['estimate']:+.2f} points {spread}."
+    return {
+        "student_loss": beside.difference(student, teacher, shop.policy.alpha)["estimate"],
+        "twin_loss": beside.difference(alone, teacher, shop.policy.alpha)["estimate"],
+        "difference": gain,
+        "sentence": f"{words} One twin, one seed: about this artefact, not about the recipe.",
+    }
+
+
+def _fairlearn(shop: Workshop, found: Certification) -> list[dict[str, Any]]:
+    if found.finalist is None or found.refused or not shop.dataset.groups:
+        return []
+    predictions = beside.audit_predictions(shop, found.finalist.entry.candidate)
+    return auditor.fairlearn_values(shop.evidence("audit", predictions))
+
+
+def _rejected(entries: list[Entry]) -> dict[str, int]:
+    reasons: Counter[str] = Counter()
+    for entry in entries:
+        if entry.state == "broken":
+            reasons["broke"] += 1
+        for finding in entry.findings:
+            if finding.required and finding.outcome == "FAIL":
+                when = "before training" if entry.state == "refused" else "search split"
+                reasons[f"{finding.id} ({when})"] += 1
+    return dict(reasons)
+
+
+def _policy(spec: Spec) -> dict[str, Any]:
+    text = spec.policy_path.read_text(encoding="utf-8-sig")
+    return {**plain(spec.policy), "text": text, "path": str(spec.policy_path)}
+
+
+def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
+    dataset = shop.dataset
+    return {
+        "table": str(spec.data.table),
+        "rows": len(dataset.y),
+        "sha256": dataset.digests["table"],
+        "splits": {split: len(at) for split, at in dataset.splits.items()},
+        "digests": dict(dataset.digests),
+        "groups": {
+            attribute: {str(k) or "(unknown)": int(n) for k, n in sorted(Counter(map(str, column)).items())}
+            for attribute, column in dataset.groups.items()
+        },
+        "features": list(dataset.features),
+        "leakage": dict(dataset.leakage),
+        "notes": list(dataset.notes),
+        "classes": list(dataset.classes),
+        "positive": None if dataset.positive is None else dataset.classes[dataset.positive],
+        "favourable": None if dataset.favourable is None else dataset.classes[dataset.favourable],
+        "splits_digest": made.identity["splits"],
+    }
+
+
+def environment() -> dict[str, Any]:
+    """The versions that a figure depends on."""
+    packages = {}
+    for package in PACKAGES:
+        try:
+            packages[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            packages[package] = "not installed"
+    return {
+        "autodistill": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(terse=True),
+        "packages": packages,
+    }
+
+
+def _files(shop: Workshop, found: Certification) -> dict[str, str]:
+    out = {}
+    for name in ("teacher.onnx", "spec.yaml", "policy.yaml", "rows.parquet", "student.onnx"):
+        path = shop.folder / name
+        if path.exists():
+            out[name] = digest(path.read_bytes())
+    if found.finalist is not None:
+        path = Path(shop.home(found.finalist.entry.candidate)) / "student.onnx"
+        out[str(path.relative_to(shop.folder))] = digest(path.read_bytes())
+    return out

@@ -1,0 +1,29 @@
+"""New rows through the student of a finished run: the artefact's own decisions and probabilities."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from autodistill import data, report, runtime
+from autodistill.errors import RunError
+
+
+def predict(run: str | Path, table: str | Path, *, uncertified: bool = False) -> pd.DataFrame:
+    """Decisions (``label``) and ``probability_<class>`` for each row of a table, in its order.
+
+    Only the certified student answers, unless ``uncertified``: then the finalist does. Raises RunError where there is
+    none, TableError where the table lacks a column of the student's.
+    """
+    folder = Path(run)
+    found = report.read(folder)
+    key = found["certified"] or (found["finalist"] if uncertified else None)
+    if key is None:
+        way = "--uncertified uses the finalist" if found["finalist"] else "search on, with a larger budget"
+        raise RunError("no student of this run is certified", where=str(folder), do=way)
+    path = folder / "candidates" / key / "student.onnx"
+    if not path.is_file():
+        raise RunError("the student's file is missing", where=str(path), do="run the search again")
+    session = runtime.open(path)
+    rows = data.rows(Path(table), session.inputs)
+    outputs = session.run(session.feed(rows))
+    return pd.DataFrame(dict(zip(session.outputs, outputs, strict=True)))

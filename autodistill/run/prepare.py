@@ -1,0 +1,158 @@
+"""From an experiment file to a workshop: table, encoding, teacher, their digests, and a lab to measure in."""
+
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import platformdirs
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from autodistill import __version__, data, measure, plugins, teacher
+from autodistill.inputs import Encoding
+from autodistill.jobs import Workshop
+from autodistill.records import Dataset, Features, Reading, digest, encode
+from autodistill.run.folder import write_whole
+from autodistill.run.progress import Progress, Watch
+from autodistill.spec import Spec
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A workshop, the digests that make the run what it is, and what preparing took."""
+
+    shop: Workshop
+    identity: Mapping[str, str]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
+def early_identity(spec: Spec) -> dict[str, str]:
+    """The digests that need no table."""
+    return {"spec": spec.sha256, "policy": spec.policy.sha256, "version": __version__}
+
+
+def cache_folder() -> Path:
+    """The user's cache: labels and readings by content; safe to delete."""
+    return Path(platformdirs.user_cache_dir("autodistill", appauthor=False))
+
+
+def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
+    """Load the table, fit the encoding, label every row once, measure the teacher."""
+    seconds: dict[str, float] = {}
+    start = time.monotonic()
+    watch(Progress(phase="data", text=f"reading {spec.data.table}"))
+    dataset = data.load(spec.data, spec.seed)
+    encoding = fit_encoding(spec, dataset)
+    seconds["data"] = time.monotonic() - start
+    start = time.monotonic()
+    watch(Progress(phase="teacher", text="preparing the teacher (kept for the next time)"))
+
+    def said(done: int, total: int, text: str) -> None:
+        watch(Progress(phase="teacher", text=f"teacher: {text}", done=done, total=total))
+
+    kind, options = spec.teacher
+    labels = teacher.prepare(
+        kind,
+        options,
+        dataset,
+        encoding,
+        cache=cache_folder(),
+        seed=spec.seed,
+        refit=_refit(spec, dataset),
+        progress=said,
+    )
+    seconds["teacher"] = time.monotonic() - start
+    start = time.monotonic()
+    lab, readings = _lab(spec, folder, dataset, labels)
+    seconds["measure_teacher"] = time.monotonic() - start
+    shop = Workshop(
+        dataset=dataset,
+        encoding=encoding,
+        teacher=labels,
+        teacher_readings=readings,
+        policy=spec.policy,
+        lab=lab,
+        seed=spec.seed,
+        folder=folder,
+    )
+    splits = {name: dataset.digests[name] for name in dataset.splits}
+    identity = {
+        **early_identity(spec),
+        "table": dataset.digests["table"],
+        "splits": digest(encode(splits)),
+        "teacher": labels.digest,
+    }
+    _keep_inputs(spec, folder, shop)
+    return Prepared(shop=shop, identity=identity, seconds=seconds)
+
+
+def fit_encoding(spec: Spec, dataset: Dataset) -> Encoding:
+    """The front end, fitted on the train split."""
+    return _fit(spec, dataset.rows("train"), dataset.y[dataset.splits["train"]], dataset.classes)
+
+
+def _fit(spec: Spec, features: Features, y: npt.NDArray[Any], classes: tuple[str, ...]) -> Encoding:
+    kind, options = spec.data.input
+    encoding: Encoding = plugins.build("inputs", kind, options).fit(features, y, classes)
+    return encoding
+
+
+def _refit(spec: Spec, dataset: Dataset) -> teacher.Refit:
+    return lambda features, y: _fit(spec, features, y, dataset.classes)
+
+
+def _lab(
+    spec: Spec, folder: Path, dataset: Dataset, labels: teacher.Teacher
+) -> tuple[measure.Lab, Mapping[str, Reading]]:
+    """A lab on search rows, and the teacher's readings; without an ONNX file the teacher has no latency, and why."""
+    path = None
+    if labels.onnx is not None:
+        path = folder / "teacher.onnx"
+        write_whole(path, labels.onnx)
+    lab = measure.Lab(
+        cache_folder() / "measure",
+        dataset.rows("search"),
+        path,
+        batch=spec.measure.batch,
+        threads=spec.measure.threads,
+        book=None if spec.measure.source is None else measure.load(spec.measure.source),
+    )
+    if path is None:
+        away = Reading(
+            quantity="latency",
+            unit="µs",
+            value=None,
+            method="onnxruntime",
+            status="unavailable",
+            reason=f"the teacher has no ONNX file: {labels.why_no_onnx}",
+        )
+        return lab, {"latency": away}
+    return lab, lab.first(measure.TEACHER, path)
+
+
+def _keep_inputs(spec: Spec, folder: Path, shop: Workshop) -> None:
+    """Copies of what was asked; labels and groups once; the sealed rows apart, readable by their owner only."""
+    write_whole(folder / "spec.yaml", spec.text.encode())
+    write_whole(folder / "policy.yaml", spec.policy_path.read_bytes())
+    write_whole(folder / "rows.parquet", _labels(shop, ("search", "audit")), mode=0o600)
+    write_whole(folder / "sealed.parquet", _labels(shop, ("sealed",), features=True), mode=0o600)
+
+
+def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> bytes:
+    dataset = shop.dataset
+    at = np.concatenate([dataset.splits[name] for name in splits])
+    names = np.concatenate([np.full(len(dataset.splits[name]), name, dtype=object) for name in splits])
+    columns: dict[str, Any] = {"split": names, "row_id": dataset.row_ids[at], "row_digest": dataset.row_digests[at]}
+    columns["y"] = dataset.y[at]
+    columns |= {f"group:{name}": column[at] for name, column in dataset.groups.items()}
+    columns |= {f"teacher:{c}": np.asarray(shop.teacher.scores[at, c]) for c in range(shop.teacher.scores.shape[1])}
+    if features:
+        columns |= {f"feature:{name}": column[at] for name, column in dataset.features.items()}
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink, compression="zstd")
+    return sink.getvalue()

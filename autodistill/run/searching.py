@@ -1,0 +1,198 @@
+"""The search: prepare, pump controller and engine, certify a shortlist, compose the report, track."""
+
+import time
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from autodistill import engine, journal, ledger, report, spec
+from autodistill.jobs import Workshop
+from autodistill.optimise import Controller, mirror
+from autodistill.records import Entry, Event
+from autodistill.run import beside, certify, compose, prepare
+from autodistill.run.readings import readings_of
+from autodistill.run.exits import EXIT
+from autodistill.run.folder import RunFile, larger, read_run, refuse_change
+from autodistill.run.progress import Progress, Watch, silent
+
+FIRST_GUESS = 5.0  # seconds a candidate is thought to take before any has been seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a search found: the run's folder, its report (as ``report.json``), and whether it was there already."""
+
+    folder: Path
+    report: dict[str, Any]
+    again: bool = False
+
+    @property
+    def certified(self) -> str | None:
+        """The key of the certified student, or None."""
+        key: str | None = self.report["certified"]
+        return key
+
+    @property
+    def exit_code(self) -> int:
+        """0 accepted, 1 nothing accepted and none inconclusive, 3 at least one inconclusive."""
+        return EXIT[self.report["verdict"]["decision"]]
+
+
+def search(
+    file: str | Path | spec.Spec,
+    *,
+    out: Path | None = None,
+    trials: int | None = None,
+    minutes: float | None = None,
+    watch: Watch = silent,
+) -> Result:
+    """Run an experiment file to its report, or go on where an interrupted run of it was.
+
+    Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …) where the user can mend it.
+    """
+    asked = file if isinstance(file, spec.Spec) else spec.load(file, {"trials": trials, "minutes": minutes})
+    folder = out or Path("reports") / asked.name
+    with journal.lock(folder):
+        return _Search(asked, folder, watch).run()
+
+
+@dataclass
+class _Search:
+    """One search of one process over one folder."""
+
+    spec: spec.Spec
+    folder: Path
+    watch: Watch
+    began: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=dict)
+    elapsed: float = 0.0
+    entries: dict[int, Entry] = field(default_factory=dict)
+    durations: dict[str, list[float]] = field(default_factory=dict)
+
+    def run(self) -> Result:
+        """Everything in order."""
+        budget = {"trials": self.spec.budget.trials or 0, "minutes": self.spec.budget.minutes or 0}
+        there = read_run(self.folder)
+        if there is not None:
+            refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
+            if there.finished and not larger(budget, there.budget):
+                return Result(folder=self.folder, report=report.read(self.folder), again=True)
+        made = prepare.prepare(self.spec, self.folder, self.watch)
+        self.seconds |= made.seconds
+        if there is not None:
+            refuse_change(self.folder, there, made.identity)
+        else:
+            there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=_now())
+        there = replace(there, budget=budget, finished=False)
+        there.write(self.folder)
+        book = ledger.Ledger(Path("reports"))
+        policy = self.spec.policy
+        book.once("policy", {"name": policy.name, "version": policy.version, "sha256": policy.sha256})
+        with journal.Journal(self.folder / "journal.jsonl") as log:
+            controller = self._loop(made.shop, log)
+            start = time.monotonic()
+            entries = tuple(self.entries[number] for number in sorted(self.entries))
+            tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"])
+            controls = beside.controls(made.shop, tested, self.watch)
+            self.seconds["certify"] = time.monotonic() - start
+            found = compose.compose(
+                self.spec, made, controller, tested, self.entries, controls, self._cost(controller, log)
+            )
+        self.watch(Progress(phase="report", text="writing the report"))
+        readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
+        report.write(self.folder, found)
+        self._track(found, controller)
+        replace(there, finished=True).write(self.folder)
+        return Result(folder=self.folder, report=found)
+
+    def _loop(self, shop: Workshop, log: journal.Journal) -> Controller:
+        """Propose, do, journal, tell, until the budget is spent."""
+        controller = Controller(
+            self.spec.space,
+            self.spec.objectives,
+            shop.constraint_names,
+            self.spec.seed,
+            sampler=self.spec.sampler,
+            exact=[name for name in shop.constraint_names if name in _meters(shop)],
+            trials=self.spec.budget.trials,
+        )
+        controller.replay(event for event in log.events if event.kind != "note")
+        for event in log.events:
+            self._take(event)
+        start = time.monotonic() - self.elapsed
+        minutes = self.spec.budget.minutes
+        deadline = None if minutes is None else start + 60 * minutes
+        pump = engine.build(self.spec.engine, shop)
+        self._say(controller, deadline, start)
+        while deadline is None or time.monotonic() < deadline:
+            step = controller.next()
+            for event in step.events:
+                log.append(_stamped(event, {}))
+            if step.job is None:
+                break
+            if deadline is not None and self._expected(step.job.candidate.family) > deadline - time.monotonic():
+                break
+            begun = time.monotonic()
+            event = _stamped(pump.do(step.job, deadline), {"elapsed": round(time.monotonic() - start, 3)})
+            self.durations.setdefault(step.job.candidate.family, []).append(time.monotonic() - begun)
+            log.append(event)
+            controller.tell(event)
+            self._take(event)
+            self._say(controller, deadline, start)
+        self.seconds["search"] = time.monotonic() - start
+        return controller
+
+    def _take(self, event: Event) -> None:
+        if event.entry is not None:
+            self.entries[event.number] = event.entry
+        self.elapsed = max(self.elapsed, float(event.data.get("elapsed", 0.0)))
+
+    def _expected(self, family: str) -> float:
+        """Seconds that the next job of a family is likely to take."""
+        seen = self.durations.get(family) or [one for many in self.durations.values() for one in many]
+        return median(seen) if seen else 0.0
+
+    def _say(self, controller: Controller, deadline: float | None, start: float) -> None:
+        done, total = len(self.entries), self.spec.budget.trials
+        pace = (time.monotonic() - start) / done if done else FIRST_GUESS
+        by_clock = None if deadline is None else max(0.0, deadline - time.monotonic())
+        by_count = None if total is None else (total - done) * pace
+        left = min((one for one in (by_clock, by_count) if one is not None), default=None)
+        best = compose.best_so_far(self.entries.values(), self.spec.policy.choose)
+        self.watch(Progress(phase="search", text="searching", done=done, total=total, seconds_left=left, best=best))
+
+    def _cost(self, controller: Controller, log: journal.Journal) -> dict[str, Any]:
+        states = [entry.state for entry in self.entries.values()]
+        return {
+            "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
+            "trained": states.count("finished"),
+            "refused": states.count("refused"),
+            "broken": states.count("broken"),
+            "duplicates": sum(trial.of is not None for trial in controller.trials),
+            "repaired": log.repaired,
+        }
+
+    def _track(self, found: dict[str, Any], controller: Controller) -> None:
+        """Copies: MLflow and an Optuna storage. Their absence is a note, never an error."""
+        where = self.spec.track
+        if where.get("optuna"):
+            why = mirror(where["optuna"], self.spec.name, controller)
+            if why:
+                self.watch(Progress(phase="track", text=f"the Optuna storage is away: {why}"))
+        if where.get("mlflow"):
+            self.watch(Progress(phase="track", text="copying to MLflow"))
+            track.sync(where["mlflow"], self.spec.name, self.folder, found, tuple(self.entries.values()))
+
+
+def _meters(shop: Workshop) -> set[str]:
+    return {f"{one.name}/{limit}" for one in shop.policy.require if one.kind == "meter" for limit in one.limits}
+
+
+def _stamped(event: Event, data: dict[str, Any]) -> Event:
+    return replace(event, at=_now(), data={**event.data, **data})
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
