@@ -40,7 +40,7 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
     counts = split.leakage(chosen, keys.same, keys.features, entity)
     _refuse_unusable(chosen, wanted, counts, file)
     determined = leaks(kept, wanted.y, wanted.classes, file)
-    rank = np.argsort(keys.row, kind="stable")
+    rank = np.argsort(digest.keys(keys.row), kind="stable")
     splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
     names = sorted(n for n in table.column_names if n != spec.split)
     return Dataset(
@@ -58,7 +58,7 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
         units=units,
         digests={"table": digest.together(keys.row, names)}
         | {name: digest.together(keys.row[at]) for name, at in splits.items()},
-        row_digests=keys.row.astype("U16"),
+        row_digests=digest.short(keys.row),
         leakage={**counts, "determine_label": len(determined)},
         notes=(*notes, *group_notes, *_warnings(counts, determined)),
     )
@@ -66,11 +66,11 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
 
 @dataclass(frozen=True, slots=True)
 class _Keys:
-    """Of each row [N]: digests of all its cells, of features with label, and of its features."""
+    """Of each row [N]: the digest of all cells; keys that are equal where features and label, or features, are."""
 
-    row: npt.NDArray[np.str_]
-    same: npt.NDArray[np.str_]
-    features: npt.NDArray[np.str_]
+    row: npt.NDArray[np.void]
+    same: npt.NDArray[np.uint64]
+    features: npt.NDArray[np.uint64]
 
 
 def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
@@ -102,7 +102,7 @@ def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _K
     whole = {n: table[n] for n in table.column_names if n != spec.split}
     seen = {n: pa.chunked_array([pa.array(v, from_pandas=True)]) for n, v in kept.items()}
     labelled = seen | {"": pa.chunked_array([pa.array(wanted.y)])}
-    return _Keys(*(digest.hexadecimal(digest.rows(part)) for part in (whole, labelled, seen)))
+    return _Keys(digest.rows(whole), digest.keys(digest.rows(labelled)), digest.keys(digest.rows(seen)))
 
 
 def _splits(
@@ -111,7 +111,7 @@ def _splits(
     table: pa.Table,
     wanted: Target,
     attributes: Mapping[str, npt.NDArray[np.object_]],
-    order: npt.NDArray[np.str_],
+    content: npt.NDArray[np.void],
     units: IntArray,
 ) -> IntArray:
     """int64 [N]: the split of each row, as an index into ``SPLITS``."""
@@ -125,7 +125,7 @@ def _splits(
         why = "equal features and label" if spec.entity is None else "one entity, or equal features and label"
         what = f"{largest} rows belong together ({why}), but the smallest split has room for {room:.0f}"
         raise TableError(what, where=str(spec.table), do="give columns that tell them apart, or a split column")
-    return split.assign(units, strata, order, shares, seed)
+    return split.assign(units, strata, content, shares, seed)
 
 
 def _named(values: npt.NDArray[np.object_], place: Place) -> IntArray:

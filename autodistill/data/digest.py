@@ -15,31 +15,39 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def rows(columns: Mapping[str, pa.ChunkedArray]) -> npt.NDArray[np.bytes_]:
-    """S32 [N]: the SHA-256 of each row over the given columns. Two rows are equal iff their digests are."""
+def rows(columns: Mapping[str, pa.ChunkedArray]) -> npt.NDArray[np.void]:
+    """V32 [N]: the SHA-256 of each row over the given columns. Two rows are equal iff their digests are."""
     cells = []
     for name in sorted(columns):
         texts, at = _texts(columns[name])
         prefix = _sized(name.encode())
         cells.append(np.array([prefix + _sized(text) for text in texts], dtype=object)[at])
-    # An S32 array would drop trailing zero bytes: V32 keeps them, and hexadecimal is made from it.
     digests = b"".join(hashlib.sha256(b"".join(row)).digest() for row in zip(*cells, strict=True))
-    return np.frombuffer(digests, dtype="V32")
+    return np.frombuffer(digests, dtype="V32")  # S32 would drop trailing zero bytes
 
 
-def hexadecimal(digests: npt.NDArray[Any]) -> npt.NDArray[np.str_]:
-    """U64 [N]: digests in hexadecimal; they sort as the bytes do."""
-    return np.array([d.tobytes().hex() for d in digests], dtype="U64")
+def keys(digests: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """uint64 [N]: the first 8 bytes of each digest, to compare and to sort by."""
+    return _words(digests)[:, 0]
 
 
-def together(digests: Iterable[str], header: Iterable[str] = ()) -> str:
+def short(digests: npt.NDArray[np.void]) -> npt.NDArray[np.str_]:
+    """U16 [N]: the first 8 bytes of each digest, in hexadecimal."""
+    return np.array([f"{key:016x}" for key in keys(digests).tolist()], dtype="U16")
+
+
+def together(digests: npt.NDArray[np.void], header: Iterable[str] = ()) -> str:
     """One digest of many rows (hexadecimal), whatever their order."""
     sha = hashlib.sha256()
     for name in header:
         sha.update(_sized(name.encode()))
-    for digest in sorted(digests):
-        sha.update(bytes.fromhex(digest))
+    sha.update(digests[np.lexsort(_words(digests).T[::-1])].tobytes())
     return sha.hexdigest()
+
+
+def _words(digests: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
+    """uint64 [N, 4]: words that sort as the bytes do."""
+    return np.frombuffer(digests.tobytes(), dtype=">u8").reshape(-1, 4).astype(np.uint64)
 
 
 def _sized(text: bytes) -> bytes:
