@@ -17,14 +17,14 @@ import numpy.typing as npt
 import platformdirs
 
 from autodistill import export, plugins, runtime
-from autodistill.errors import UserError
+from autodistill.errors import TeacherError, UserError
 from autodistill.inputs import Encoding
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest
 from autodistill.teacher import folds
-from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, read, write
+from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, alone, read, write
 from autodistill.teachers import Labelled, Progress, Source, Task, silent
 
-__all__ = ["Member", "Refit", "Teacher", "prepare"]
+__all__ = ["Member", "Refit", "Teacher", "check", "prepare"]
 
 PARITY = 1e-3  # a larger difference of probabilities is another model
 
@@ -53,31 +53,46 @@ def prepare(
     asked = {"kind": kind, "options": options, "source": source.fingerprint(), "seed": seed}
     identity = _identity(asked, dataset, [encoding.digest, refit is not None], fold)
     where = _folder(cache) / digest((identity + _rows(dataset)).encode())[:40]
-    found = read(where, identity, dataset, cached=True)
-    if found is not None:
-        return found
-    start = time.perf_counter()
-    task = Task(
-        features=dataset.features,
-        y=dataset.y,
-        classes=dataset.classes,
-        weights=dataset.weights,
-        train=dataset.splits["train"],
-        folds=fold,
-        encode=_encoder(dataset, encoding, fold, refit),
-        seed=seed,
-        progress=progress,
-    )
+    with alone(where):
+        found = read(where, identity, dataset, cached=True)
+        if found is not None:
+            return found
+        start = time.perf_counter()
+        task = Task(
+            features=dataset.features,
+            y=dataset.y,
+            classes=dataset.classes,
+            weights=dataset.weights,
+            train=dataset.splits["train"],
+            folds=fold,
+            encode=_encoder(dataset, encoding, fold, refit),
+            seed=seed,
+            progress=progress,
+        )
+        models, notes = _label(source, task, dataset, encoding, refit is not None)
+        write(where, identity, models, round(time.perf_counter() - start, 3), notes)
+        made = read(where, identity, dataset, cached=False)
+    if made is None:
+        raise TeacherError("its labels cannot be read back", where=str(where), do="check the disk, or give a cache")
+    return made
+
+
+def check(kind: str, options: Mapping[str, Any]) -> None:
+    """Refuse a teacher that cannot work, before any row is read: ``SpecError`` or ``TeacherError``."""
+    source: Source = plugins.build("teachers", kind, options, where="teacher")
+    source.fingerprint()
+
+
+def _label(
+    source: Source, task: Task, dataset: Dataset, encoding: Encoding, refitted: bool
+) -> tuple[list[Made], list[str]]:
+    """The teacher and its members with their artefacts, and what is to be said of them."""
     labelled = source.label(task)
-    notes = [f"train rows are labelled out of fold ({fold.max() + 1} folds)"]
-    if refit is None:
+    notes = [f"train rows are labelled out of fold ({task.folds.max() + 1} folds)"]
+    if not refitted:
         notes.append("the order of categories was fitted on all train rows, those of the fold included")
     models = [_made(one, dataset, encoding) for one in (labelled, *labelled.members)]
-    said = [*notes, *labelled.notes, *(note for _, note in models if note)]
-    write(where, identity, [model for model, _ in models], round(time.perf_counter() - start, 3), said)
-    kept = read(where, identity, dataset, cached=False)
-    assert kept is not None, "what was written is read back"  # noqa: S101
-    return kept
+    return [model for model, _ in models], [*notes, *labelled.notes, *(note for _, note in models if note)]
 
 
 def _encoder(

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock
 
 from autodistill.errors import TeacherError
 from autodistill.records import Dataset, FloatArray, decide, digest
@@ -134,19 +135,37 @@ def _decisions(scores: FloatArray, dataset: Dataset) -> npt.NDArray[Any]:
 
 
 @contextmanager
-def _whole(where: Path) -> Iterator[Path]:
-    """A folder that comes to be at ``where`` whole or not at all; of two makers the last wins."""
-    out = None
+def alone(where: Path) -> Iterator[None]:
+    """One process at a time makes what comes to ``where``; the lock dies with its holder. Raises ``TeacherError``."""
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(where.with_suffix(".lock"))
+        lock.acquire()
+    except OSError as fault:
+        raise _unwritable(where, fault) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def _whole(where: Path) -> Iterator[Path]:
+    """A folder that comes to be at ``where`` whole or not at all."""
+    out = None
+    try:
         out = Path(tempfile.mkdtemp(prefix=".making-", dir=where.parent))
         yield out
         if where.exists():  # damaged: a sound one would have been read
             shutil.rmtree(where)
         out.rename(where)
     except OSError as fault:
-        do = "make it writable, or give another cache"
-        raise TeacherError(f"the cache cannot be written ({fault.strerror})", where=str(where.parent), do=do) from None
+        raise _unwritable(where, fault) from None
     finally:
         if out is not None:
             shutil.rmtree(out, ignore_errors=True)
+
+
+def _unwritable(where: Path, fault: OSError) -> TeacherError:
+    do = "make it writable, or give another cache"
+    return TeacherError(f"the cache cannot be written ({fault.strerror})", where=str(where.parent), do=do)

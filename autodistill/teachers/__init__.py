@@ -65,5 +65,6 @@ class Source(Protocol):
         ...
 
     def fingerprint(self) -> dict[str, str]:
-        """What decides the labels beside options and rows: versions, digests of code. Raises ``TeacherError``."""
+        """What decides the labels beside options and rows: versions, digests of code. Raises ``TeacherError`` where
+        the source cannot work with its options."""
         ...

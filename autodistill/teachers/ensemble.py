@@ -27,6 +27,9 @@ class Ensemble:
         tuple[Mapping[str, Any], ...], Fixed, Field(min_length=2, description="each an estimator with its options")
     ]
 
+    def __post_init__(self) -> None:
+        self._sources()  # refused where the file is read, not after the first member was fitted
+
     def fingerprint(self) -> dict[str, str]:
         """The members' own."""
         return {key: value for member in self._sources() for key, value in member.fingerprint().items()}
@@ -90,14 +93,14 @@ def weigh(fold: FloatArray, y: npt.NDArray[Any]) -> tuple[FloatArray, str]:
         done, weights = bool(np.abs(new - weights).max() < 1e-6), new
         if done:
             break
-    weights = np.where(weights < LEAST, 0.0, weights)
-    weights = weights / weights.sum()
     errors = (fold.argmax(axis=2) != y).mean(axis=1)
     losses = -np.log(own).mean(axis=1)
     best = int(np.lexsort((losses, errors))[0])
     alone = np.eye(len(fold))[best]
     for share in SHRINK:
         mixed = share * weights + (1 - share) * alone
+        mixed = np.where(mixed < LEAST, 0.0, mixed)
+        mixed = mixed / mixed.sum()
         error = (np.tensordot(mixed, fold, axes=1).argmax(axis=1) != y).mean()
         if error <= errors[best]:
             break

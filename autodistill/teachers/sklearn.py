@@ -42,6 +42,7 @@ class Sklearn:
     def fingerprint(self) -> dict[str, str]:
         """Versions of the libraries involved, and the digest of the file that the estimator is written in."""
         made = self._factory()
+        self._make(0)  # wrong options are refused here, before any row is read
         named = {d: importlib.metadata.version(d) for d in ("scikit-learn", "skl2onnx", "onnx", "numpy")}
         package = importlib.import_module(self.estimator.partition(".")[0])
         named[package.__name__] = str(getattr(package, "__version__", ""))
@@ -175,11 +176,10 @@ def _scores(model: Any, rows: Any, task: Task, estimator: str) -> FloatArray:
         given = np.asarray(model.predict_proba(rows) if task.classes else model.predict(rows), dtype=np.float64)
     except Exception as fault:
         raise _refused(estimator, fault) from fault
-    if not task.classes:
-        return given.reshape(len(rows), 1).astype(np.float32)
     seen = np.asarray(getattr(model, "classes_", np.arange(width))).astype(np.int64)
+    given = given if task.classes else given.reshape(len(rows), -1)
     if given.shape != (len(rows), len(seen)) or not np.isfinite(given).all():
-        what = f"{estimator} gave probabilities of shape {given.shape}, or values that are not finite"
+        what = f"{estimator} gave scores of shape {given.shape}, or values that are not finite"
         raise TeacherError(what, where="teacher", do=f"it should give {(len(rows), len(seen))}")
     scores = np.zeros((len(rows), width), dtype=np.float32)
     scores[:, seen] = given
