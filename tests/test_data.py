@@ -1,6 +1,7 @@
 """Tables on disk -> four splits: content addresses, stratification, duplicates, columns and groups."""
 
 import hashlib
+import runpy
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -276,3 +277,16 @@ def test_new_rows_for_a_finished_artefact(tmp_path: Path) -> None:
 def test_pandas_index_is_no_feature(tmp_path: Path) -> None:
     frame().iloc[::-1].to_parquet(tmp_path / "t.parquet")
     assert "__index_level_0__" not in data.read(tmp_path / "t.parquet").column_names
+
+
+def test_adult_is_built_from_the_raw_files(tmp_path: Path) -> None:
+    made = runpy.run_path(str(ADULT.with_name("make_adult.py")))
+    train, test = tmp_path / "adult.data", tmp_path / "adult.test"
+    cells = "39, State-gov, 77516, Bachelors, 13, Never-married, ?, Own-child, White, Male, 2174, 0, 40, Cuba, <=50K"
+    train.write_text(f"{cells}\n\n")
+    test.write_text(f"|1x3 Cross validator\n{cells}.\n")
+    table = made["table"]([train, test])
+    assert table.column_names == pd.read_parquet(ADULT).columns.tolist()
+    assert table.column("income").to_pylist() == ["<=50K", "<=50K"]
+    assert table.column("occupation").to_pylist() == [None, None]
+    assert table.column("age").to_pylist() == [39, 39]
