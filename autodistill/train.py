@@ -44,8 +44,13 @@ class Rows:
 
     def to(self, device: str) -> "Rows":
         """The rows on another device."""
-        moved = {n: getattr(self, n) for n in ("numeric", "codes", "y", "teacher", "weight")}
-        return Rows(**{n: None if t is None else t.to(device) for n, t in moved.items()})
+        return Rows(
+            numeric=self.numeric.to(device),
+            codes=self.codes.to(device),
+            y=self.y.to(device),
+            teacher=None if self.teacher is None else self.teacher.to(device),
+            weight=None if self.weight is None else self.weight.to(device),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,7 +198,8 @@ def _judge(module: nn.Module, search: Rows, loss: float, progress: _Progress) ->
 
 
 def errors(outputs: Tensor, rows: Rows) -> tuple[float, float]:
-    """Weighted share of rows decided wrongly by argmax, and mean −log q(y); for regression RMSE / sd, and its square."""
+    """Weighted share of rows decided wrongly by argmax, and mean −log q(y); for regression RMSE / sd and its square."""
+    outputs = outputs.detach()
     weight = torch.ones(len(rows.y), device=outputs.device) if rows.weight is None else rows.weight
     weight = weight / weight.sum()
     if outputs.shape[1] == 1:

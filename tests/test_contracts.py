@@ -1,0 +1,121 @@
+"""What every plugin of a room must do, whoever wrote it: the folder is listed, nothing is named here."""
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+
+from autodistill import plugins, runtime
+from autodistill.errors import StudentError
+from autodistill.export import Answer, export, trace, wrap
+from autodistill.inputs import Encoding, Shapes
+from autodistill.losses import Batch
+
+
+def students(trains):
+    return [name for name in plugins.names("students") if plugins.find("students", name).trains == trains]
+
+
+@pytest.mark.parametrize("room", ["students", "losses", "inputs"])
+def test_every_option_has_a_default_and_says_what_it_does(room):
+    for name in plugins.names(room):
+        assert plugins.find(room, name).__doc__
+        for option in plugins.options(room, name):
+            assert option.doc, f"{room}/{name}: {option.name} has no description"
+            assert not option.required
+
+
+@pytest.mark.parametrize("name", plugins.names("students"))
+def test_a_student_declares_itself(name):
+    kind = plugins.find("students", name)
+    assert kind.trains in ("gradient", "fit")
+    assert kind.readings_depend_on in ("architecture", "fit")
+    assert set(kind.precisions) <= {"fp32", "int8"}
+    assert kind.trains == "gradient" or kind.precisions == ("fp32",)
+
+
+@pytest.mark.parametrize("name", students("gradient"))
+def test_a_gradient_student(name, loans, tmp_path):
+    got, classes = loans(3), 3
+    shapes = got.encoding.shapes(classes)
+    torch.manual_seed(0)
+    module = plugins.build("students", name, {}).build(shapes, classes)
+    numeric, codes = (torch.from_numpy(part) for part in got.encoding.apply(got.features))
+    assert module.eval()(numeric, codes).shape == (1200, classes)
+    torch.testing.assert_close(module(numeric[:1], codes[:1]), module(numeric, codes)[:1])  # rows do not mix
+    module.train()(numeric, codes).sum().backward()
+    assert all(p.grad is not None for p in module.parameters())
+    template = trace(module, shapes)
+    assert template.whole, "its weights cannot be put in by name: every export would be a trace"
+    rows = got.at(slice(0, 200))
+    for precision in plugins.find("students", name).precisions:
+        out = tmp_path / f"{precision}.onnx"
+        artefact = export(
+            got.encoding, module, Answer(classes=got.classes), out, rows, precision=precision, template=template
+        )
+        found = runtime.open(artefact.path).probabilities(got.features)
+        assert found.shape == (1200, classes)
+        np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+@pytest.mark.parametrize("name", students("fit"))
+def test_a_fitted_student(name, classes, loans, tmp_path):
+    got = loans(classes)
+    X, y = got.encoding.apply_matrix(got.features), np.arange(1200) % classes
+    soft = np.full((1200, classes), 0.1 / (classes - 1), np.float32)
+    soft[np.arange(1200), y] = 0.9
+    family = plugins.build("students", name, {})
+    fitted = family.build(got.encoding.shapes(classes), classes).fit(X, soft, None)
+    again = family.build(got.encoding.shapes(classes), classes).fit(X.copy(), soft.copy(), np.ones(1200, np.float32))
+    np.testing.assert_array_equal(fitted.predict_proba(X), again.predict_proba(X))
+    answer = Answer(classes=got.classes)
+    first, second = (wrap(got.encoding, m.onnx(), answer, tmp_path / "s.onnx") for m in (fitted, again))
+    assert first.sha256 == second.sha256
+    found = runtime.open(first.path).probabilities(got.features)
+    np.testing.assert_allclose(found, fitted.predict_proba(X), atol=5e-6)
+
+
+@pytest.mark.parametrize("name", plugins.names("losses"))
+def test_a_loss(name):
+    torch.manual_seed(0)
+    shapes = Shapes(numeric=1, cardinalities=(), classes=4)
+    objective = plugins.build("losses", name, {}).build(shapes)
+    student = torch.randn(8, 4, requires_grad=True)
+    batch = Batch(student=student, y=torch.arange(8) % 4, teacher=torch.randn(8, 4), weight=torch.ones(8))
+    value = objective(batch)
+    value.backward()
+    assert value.shape == ()
+    assert torch.isfinite(student.grad).all()
+    assert student.grad.abs().sum() > 0
+    unweighted = objective(Batch(student=student, y=batch.y, teacher=batch.teacher))
+    torch.testing.assert_close(unweighted, value)
+    right = copy.copy(batch.teacher).requires_grad_()
+    matched = objective(Batch(student=right, y=batch.teacher.argmax(dim=1), teacher=batch.teacher))
+    assert matched < value
+
+
+@pytest.mark.parametrize("name", plugins.names("losses"))
+def test_a_loss_takes_two_classes_or_says_that_it_does_not(name):
+    kind = plugins.find("losses", name)
+    shapes = Shapes(numeric=1, cardinalities=(), classes=2)
+    if getattr(kind, "min_classes", 2) > 2:
+        with pytest.raises(StudentError):
+            kind().build(shapes)
+    else:
+        student = torch.randn(8, 2, requires_grad=True)
+        kind().build(shapes)(Batch(student=student, y=torch.arange(8) % 2, teacher=torch.randn(8, 2))).backward()
+        assert student.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", plugins.names("inputs"))
+def test_an_input_is_an_encoding_that_runs_anywhere(name, loans):
+    got = loans(2)
+    encoding = plugins.build("inputs", name, {}).fit(got.at(slice(0, 600)), got.y[:600], got.classes)
+    assert isinstance(encoding, Encoding)
+    assert encoding.names == tuple(got.features)
+    one = encoding.apply(got.at(slice(7, 8)))
+    many = encoding.apply(got.features)
+    for single, whole in zip(one, many, strict=True):
+        np.testing.assert_array_equal(single[0], whole[7])

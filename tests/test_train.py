@@ -1,0 +1,128 @@
+"""Training: repeatable, resumable, stopped when asked, and it learns."""
+
+import io
+import math
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from autodistill.errors import StudentError
+from autodistill.losses import teacher_logits
+from autodistill.losses.none import NoTeacher
+from autodistill.losses.soft_targets import SoftTargets
+from autodistill.space import Training
+from autodistill.students.mlp import Mlp
+from autodistill.train import Limits, Rows, errors, fit_gradient
+
+TRAINING = Training(learning_rate=0.01, epochs=6, batch_size=64)
+
+
+def rows(loans, at, teacher=False):
+    numeric, codes = loans.encoding.apply(loans.at(at))
+    y = loans.y[at]
+    told = teacher_logits(np.eye(len(loans.classes))[y] * 0.8 + 0.1) if teacher else None
+    return Rows(
+        numeric=torch.from_numpy(numeric),
+        codes=torch.from_numpy(codes),
+        y=torch.from_numpy(y if loans.classes else y.astype(np.float32)),
+        teacher=None if told is None else torch.from_numpy(told),
+    )
+
+
+def run(loans, loss=None, training=TRAINING, dropout=0.2, train=None, **options):
+    classes = max(1, len(loans.classes))
+    shapes = loans.encoding.shapes(classes)
+    torch.manual_seed(0)
+    module = Mlp(width=8, dropout=dropout).build(shapes, classes)
+    data = train or rows(loans, slice(0, 600), teacher=bool(loans.classes))
+    objective = (loss or SoftTargets()).build(shapes)
+    return module, fit_gradient(module, objective, data, rows(loans, slice(600, 1200)), training, **options)
+
+
+def equal(a, b):
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 3])
+def test_it_learns_and_returns_its_best_epoch(loans, classes):
+    loss = NoTeacher() if classes == 1 else None
+    module, trained = run(loans(classes), loss, Training(learning_rate=0.02, epochs=15, batch_size=64), dropout=0.0)
+    search = rows(loans(classes), slice(600, 1200))
+    fresh = Mlp(width=8).build(loans(classes).encoding.shapes(classes), classes)
+    untrained, _ = errors(fresh(search.numeric, search.codes), search)
+    module.load_state_dict(trained.state)
+    error, log_loss = errors(module.eval()(search.numeric, search.codes), search)
+    line = trained.history[trained.best_epoch - 1]
+    assert error == trained.error == line["error"] == min(h["error"] for h in trained.history)
+    assert log_loss == pytest.approx(line["log_loss"])
+    assert error < 0.75 * untrained
+    assert trained.complete
+    assert trained.epochs == 15
+
+
+def test_one_seed_one_result_whatever_ran_before(loans):
+    _, first = run(loans(2), seed=3)
+    torch.rand(17)
+    _, second = run(loans(2), seed=3)
+    _, other = run(loans(2), seed=4)
+    assert equal(first.state, second.state)
+    assert first.history == second.history
+    assert not equal(first.checkpoint["module"], other.checkpoint["module"])
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5])
+def test_a_cut_training_goes_on_as_if_it_was_not(loans, cut):
+    _, whole = run(loans(2))
+    _, part = run(loans(2), limits=Limits(to_epoch=cut))
+    file = io.BytesIO()
+    torch.save(part.checkpoint, file)
+    file.seek(0)
+    _, rest = run(loans(2), checkpoint=torch.load(file, weights_only=True))
+    assert part.epochs == cut
+    assert rest.history == whole.history
+    assert equal(rest.state, whole.state)
+    assert rest.best_epoch == whole.best_epoch
+
+
+def test_limits_are_looked_at_every_epoch(loans):
+    _, late = run(loans(2), limits=Limits(deadline=time.monotonic() - 1))
+    assert (late.epochs, late.complete) == (1, False)
+    asked = []
+    _, stopped = run(loans(2), limits=Limits(stop=lambda: len(asked) == 2 or asked.append(1)))
+    assert (stopped.epochs, stopped.complete) == (3, False)
+    _, rung = run(loans(2), limits=Limits(to_epoch=2))
+    assert (rung.epochs, rung.complete) == (2, True)
+
+
+def test_a_row_of_no_weight_teaches_nothing(loans):
+    data = rows(loans(2), slice(0, 600), teacher=True)
+    weight = torch.ones(600)
+    weight[300:] = 0.0
+    wrong = data.y.clone()
+    wrong[300:] = 1 - wrong[300:]
+    with_weight = [Rows(numeric=data.numeric, codes=data.codes, y=y, weight=weight) for y in (data.y, wrong)]
+    states = [run(loans(2), NoTeacher(), train=given)[1].state for given in with_weight]
+    assert equal(*states)
+
+
+def test_a_loss_that_is_not_finite_is_named(loans):
+    data = rows(loans(2), slice(0, 600))
+    broken = Rows(numeric=torch.full_like(data.numeric, math.nan), codes=data.codes, y=data.y)
+    with pytest.raises(StudentError, match=r"epoch 1.*learning_rate"):
+        run(loans(2), NoTeacher(), train=broken)
+
+
+def test_errors_are_numpys(loans):
+    search = rows(loans(3), slice(0, 50))
+    outputs = torch.randn(50, 3, generator=torch.Generator().manual_seed(0))
+    z, y = outputs.numpy().astype(float), search.y.numpy()
+    q = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    error, log_loss = errors(outputs, search)
+    assert error == pytest.approx((z.argmax(axis=1) != y).mean())
+    assert log_loss == pytest.approx(-np.log(q[np.arange(50), y]).mean(), rel=1e-5)
+    value = rows(loans(1), slice(0, 50))
+    rmse, _ = errors(outputs[:, :1], value)
+    expected = np.sqrt(np.mean((z[:, 0] - value.y.numpy()) ** 2)) / np.std(value.y.numpy())
+    assert rmse == pytest.approx(expected, rel=1e-5)
