@@ -23,8 +23,9 @@ COMPARE = {
 def known(node: Node) -> bool:
     """Whether this is an ensemble in the layout that ``visits`` walks (single precision, one comparison a node)."""
     modes = node.attributes.get("nodes_modes")
-    plain = node.op in OPERATORS and "nodes_values" in node.attributes and isinstance(modes, list)
-    return plain and set(modes) <= {*COMPARE, b"LEAF"}
+    if node.op not in OPERATORS or "nodes_values" not in node.attributes or not isinstance(modes, list):
+        return False
+    return set(modes) <= {*COMPARE, b"LEAF"}
 
 
 def size(node: Node) -> int:
