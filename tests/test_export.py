@@ -16,7 +16,9 @@ from autodistill.export.network import core_of
 from autodistill.inputs.tabular import Tabular
 from autodistill.students.boosted import Boosted
 from autodistill.students.linear import Linear
+from autodistill.students.majority import Majority
 from autodistill.students.mlp import Mlp
+from autodistill.students.tree import DecisionTree
 
 
 @pytest.fixture(scope="module")
@@ -184,6 +186,40 @@ def test_a_library_s_own_conversion_is_wrapped_as_it_is(loans, tmp_path):
     cuts = sum((tree.tree_.children_left >= 0).sum() for tree in forest.estimators_)
     leaves = sum((tree.tree_.children_left < 0).sum() for tree in forest.estimators_)
     assert parameters(core) == cuts + 3 * leaves
+
+
+@pytest.mark.parametrize("forest", [False, True])
+def test_trees_ask_only_for_the_columns_they_cut(loans, forest, tmp_path):
+    from skl2onnx import to_onnx
+    from sklearn.ensemble import RandomForestClassifier
+
+    got = loans(2)
+    X, soft = got.encoding.apply_matrix(got.features), np.eye(2, dtype=np.float32)[got.y]
+    if forest:
+        model = RandomForestClassifier(3, max_depth=2, random_state=0).fit(X, got.y)
+        core = to_onnx(model, X[:1], options={"zipmap": False})
+        cut = {int(f) for tree in model.estimators_ for f in tree.tree_.feature if f >= 0}
+    else:
+        model = DecisionTree(leaves=4).build(got.encoding.shapes(2), 2).fit(X, soft, None)
+        core = model.onnx()
+        cut = {int(f) for f in model._model.tree_.feature if f >= 0}
+    before = core.SerializeToString(deterministic=True)
+    artefact = wrap(got.encoding, core, Answer(classes=got.classes), tmp_path / "s.onnx")
+    session = runtime.open(artefact.path)
+    assert list(session.inputs) == [got.encoding.names[f] for f in sorted(cut)]
+    assert [name for name, _ in json.loads(session.metadata["inputs"])] == list(session.inputs)
+    assert len(cut) < 5
+    assert parity(artefact, got.features, model.predict_proba(X)) < 1e-5
+    assert core.SerializeToString(deterministic=True) == before
+
+
+def test_a_constant_asks_for_one_column_to_count_its_rows(loans, tmp_path):
+    got = loans(3)
+    X, soft = got.encoding.apply_matrix(got.features), np.eye(3, dtype=np.float32)[got.y]
+    model = Majority().build(got.encoding.shapes(3), 3).fit(X, soft, None)
+    artefact = wrap(got.encoding, model.onnx(), Answer(classes=got.classes), tmp_path / "s.onnx")
+    assert list(runtime.open(artefact.path).inputs) == ["age"]
+    assert parity(artefact, got.features, model.predict_proba(X)) < 1e-6
 
 
 @pytest.mark.parametrize("name", ["label", "probability_yes"])

@@ -1,7 +1,7 @@
 """Student → one ONNX file on raw rows: its preparation, the model, the decision. Equal inputs give equal bytes.
 
-Inputs are rank-1, named as the columns; outputs ``label`` [N] string and ``probability_<class>`` [N] float32 a class
-(regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and digests.
+Inputs are rank-1, named as the columns that are read; outputs ``label`` [N] string and ``probability_<class>`` [N]
+float32 a class (regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and digests.
 """
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ import numpy as np
 
 from autodistill.errors import ArtefactError
 from autodistill.export.joined import IR_VERSION, LOGITS, Answer, Joined, head, opsets, properties, source
+from autodistill.export.narrowed import narrowed
 from autodistill.export.network import Template, core_of, trace
 from autodistill.export.quantised import quantised
 from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Form
@@ -39,7 +40,8 @@ def wrap(
 
     ``core`` (``ModelProto``) takes one float [N, F] (form ``matrix``) or ``/numeric`` and ``/codes`` (form ``split``).
     Its output ``logits`` [N, C], or else its last float output [N, C] of probabilities ([N, 1] values for regression)
-    is what the file answers from. Raises ``ArtefactError`` where a column has the name of an output.
+    is what the file answers from. Columns that nothing reads are no inputs of the file: trees that cut six of eleven
+    ask for six. Raises ``ArtefactError`` where a column has the name of an output.
     """
     import onnx
     from onnx import helper, inliner
@@ -49,6 +51,8 @@ def wrap(
         raise ArtefactError(f"column {min(taken)!r} has the name of an output", where="export", do="rename the column")
     front = encoding.graph(form)
     core = inliner.inline_local_functions(core) if core.functions else core
+    if form == "matrix":
+        front, core = narrowed(front, core)
     value = source(core)
     tail = head(answer, logits=value == LOGITS)
     same = {name: name for name in encoding.names}
@@ -57,9 +61,11 @@ def wrap(
     core_names = joined.add(core.graph, _feeds(core, form, front_names))
     joined.add(tail.graph, {"x": core_names[value]}, keep=answer.outputs)
     nodes, constants = joined.used(answer.outputs)
-    graph = helper.make_graph(nodes, "student", front.graph.input, tail.graph.output, constants)
+    read = {name for node in nodes for name in node.input}
+    columns = [i for i in front.graph.input if i.name in read]
+    graph = helper.make_graph(nodes, "student", columns, tail.graph.output, constants)
     model = helper.make_model(graph, opset_imports=opsets(front, core, tail), ir_version=IR_VERSION)
-    helper.set_model_props(model, properties(encoding, answer, precision))
+    helper.set_model_props(model, properties(encoding, answer, precision, read))
     onnx.checker.check_model(model)
     data = model.SerializeToString(deterministic=True)
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,13 +1,14 @@
 """Joining graphs: front end, core and head as one, under short names, without what nothing needs."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from autodistill.errors import ArtefactError
+from autodistill.inputs import Encoding
 from autodistill.records import Dataset
 
 IR_VERSION = 10
@@ -117,13 +118,13 @@ def opsets(*models: Any) -> list[Any]:
     return [helper.make_opsetid(domain, versions[domain]) for domain in sorted(versions)]
 
 
-def properties(encoding: Any, answer: Answer, precision: str) -> Mapping[str, str]:
+def properties(encoding: Encoding, answer: Answer, precision: str, read: Collection[str]) -> Mapping[str, str]:
     """What a reader of the file needs to know and could not see from its graph."""
     return {
         "format": "autodistill/1",
         "task": "classification" if answer.classes else "regression",
         "classes": json.dumps(list(answer.classes), ensure_ascii=False),
-        "inputs": json.dumps([list(pair) for pair in encoding.inputs], ensure_ascii=False),
+        "inputs": json.dumps([list(pair) for pair in encoding.inputs if pair[0] in read], ensure_ascii=False),
         "positive": "" if answer.positive is None else answer.classes[answer.positive],
         "threshold": "" if answer.threshold is None else repr(float(answer.threshold)),
         "encoding": encoding.digest,

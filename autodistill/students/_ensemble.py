@@ -94,6 +94,13 @@ def model(nodes: Sequence[Any], features: int, output: str, width: int, constant
     return made
 
 
+def constant(value: float, target: int) -> Tree:
+    """A tree that is one leaf."""
+    whole, real = np.zeros(1, np.int64), np.zeros(1)
+    leaf = np.ones(1, np.bool_)
+    return Tree(feature=whole, cut=real, left=whole, right=whole, leaf=leaf, value=real + value, target=target)
+
+
 def _with_a_cut(tree: Tree) -> Tree:
     """A tree that is one leaf, as a cut with that leaf on both sides."""
     if len(tree.leaf) > 1:

@@ -37,11 +37,12 @@ class _Majority:
         return np.tile(self._shares.astype(np.float32), (len(X), 1))
 
     def onnx(self) -> Any:
-        from onnx import helper, numpy_helper
-
-        constants = [
-            numpy_helper.from_array(np.zeros((self._features, len(self._shares)), np.float32), "nothing"),
-            numpy_helper.from_array(self._shares.astype(np.float32), "shares"),
-        ]
-        node = helper.make_node("Gemm", ["features", "nothing", "shares"], ["probabilities"])
-        return ensemble.model([node], self._features, "probabilities", len(self._shares), constants)
+        output = "values" if len(self._shares) == 1 else "logits"
+        answers = self._shares if output == "values" else np.log(np.maximum(self._shares, 1e-30))
+        node = ensemble.node(
+            [ensemble.constant(float(value), target) for target, value in enumerate(answers)],
+            len(answers),
+            "features",
+            output,
+        )
+        return ensemble.model([node], self._features, output, len(answers))
