@@ -1,7 +1,8 @@
 """Student → one ONNX file on raw rows: its preparation, the model, the decision. Equal inputs give equal bytes.
 
 Inputs are rank-1, named as the columns that are read; outputs ``label`` [N] string and ``probability_<class>`` [N]
-float32 a class (regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and digests.
+float32 a class (regression: ``prediction`` [N]). ``metadata_props`` say the format, classes, input types, threshold and
+digests.
 """
 
 from dataclasses import replace
