@@ -7,7 +7,7 @@ import numpy as np
 
 from autodistill.auditor.contrasts import agreeing, denominators, gap_of, sides, upper
 from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
-from autodistill.auditor.losses import nothing
+from autodistill.auditor.losses import OPEN, nothing
 from autodistill.auditor.sizes import scale_needed
 from autodistill.records import Finding, LimitKind, Outcome
 from autodistill.stats import (
@@ -130,39 +130,46 @@ def findings(look: Look, line: Line, found: PairedCounts | Counts) -> list[Findi
     return out + unlisted(look, line, found)
 
 
+def _decide(
+    look: Look, found: PairedCounts | Counts, all_: Contrasts, at: int, bounds: Bounds, limit: float | None
+) -> tuple[Outcome, list[str]]:
+    """Outcome of one contrast by its own numbers, and why it is not more."""
+    n, rest = float(all_.n[0][at]), float(all_.n[1][at])
+    if min(n, rest) < look.policy.n_min:
+        few = f"{n:.0f} rows in the group and {rest:.0f} in the reference, n_min is {look.policy.n_min}"
+        return "INSUFFICIENT", [few]
+    if isinstance(found, Counts) and not np.isfinite(bounds.high):
+        return "INSUFFICIENT", ["undefined in over 1 % of resampled tables"]
+    outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
+    if outcome == "PASS" and isinstance(found, Counts) and agreeing(found, all_.pairs)[at]:
+        return "INCONCLUSIVE", ["fewer than 10 discordant rows: a standard error certifies nothing"]
+    return outcome, []
+
+
 def _finding(
     look: Look, line: Line, found: PairedCounts | Counts, all_: Contrasts, at: int, kind: LimitKind | None
 ) -> Finding:
     group, reference = all_.pairs[at]
     n, rest = float(all_.n[0][at]), float(all_.n[1][at])
-    sizes = float(all_.sizes[0][at]), float(all_.sizes[1][at])
+    size, others = float(all_.sizes[0][at]), float(all_.sizes[1][at])
     tested = kind or "grows_by_at_most"
     bounds = Bounds(*(float(end[at]) for end in all_.bounds[tested]))
-    few = min(n, rest) < look.policy.n_min
     limit = line.limits.get(kind) if kind is not None else None
-    outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
-    notes = []
-    if few:
-        outcome = "INSUFFICIENT"
-        notes.append(f"{n:.0f} rows in the group and {rest:.0f} in the reference, n_min is {look.policy.n_min}")
-    elif isinstance(found, Counts) and not np.isfinite(bounds.high):
-        outcome = "INSUFFICIENT"
-        notes.append("undefined in over 1 % of resampled tables")
-    elif outcome == "PASS" and isinstance(found, Counts) and agreeing(found, all_.pairs)[at]:
-        outcome = "INCONCLUSIVE"
-        notes.append("fewer than 10 discordant rows: a standard error certifies nothing")
-    excluded = look.excluded(sizes[0], *([] if reference == REST else [sizes[1]]))
+    outcome, notes = _decide(look, found, all_, at, bounds, limit)
+    undecided = outcome == "INSUFFICIENT"
+    excluded = look.excluded(size, *([] if reference == REST else [others]))
     outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=excluded)
-    if not few:
+    if not undecided:
         notes += remarks(look, bounds, limit, outcome, found.unknown_rows)
     if excluded:
         notes.append(f"under {look.policy.exclude_below:.0%} of the rows, left undecided: {look.policy.because}")
     needed = None
-    open_ = required and limit is not None and outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and LEAN not in notes
-    if look.rows_needed and open_ and isinstance(all_.gap, PairedGap) and kind is not None and limit is not None:
-        needed = _needed(look, all_.gap, at, kind, limit, sizes[0])
-    defined = bool(min(n, rest) > 0)
-    values = [float(v[at]) if np.isfinite(v[at]) else None for v in all_.values]
+    if look.rows_needed and required and outcome in OPEN and LEAN not in notes and kind is not None:
+        needed = _needed(look, all_.gap, at, kind, line.limits[kind], size)
+    if min(n, rest) <= 0:
+        bounds = Bounds(*(float("nan"),) * 4)
+    values = [_finite(float(v[at])) for v in all_.values]
+    gaps = [_finite(float(u[at])) if min(n, rest) > 0 else None for u in (all_.gap.teacher, all_.gap.student)]
     return look.finding(
         line,
         kind,
@@ -171,24 +178,21 @@ def _finding(
         required=required,
         group=group,
         reference=reference,
-        teacher=values[0],
-        teacher_reference=values[1],
-        student=values[2],
-        student_reference=values[3],
+        **dict(zip(("teacher", "teacher_reference", "student", "student_reference"), values, strict=True)),
         quantity=QUANTITY[tested],
-        estimate=bounds.estimate if defined else None,
-        low=_finite(bounds.low) if defined else None,
-        high=_finite(bounds.high) if defined else None,
-        gap_teacher=_finite(float(all_.gap.teacher[at])) if defined else None,
-        gap_student=_finite(float(all_.gap.student[at])) if defined else None,
+        estimate=_finite(bounds.estimate),
+        low=_finite(bounds.low),
+        high=_finite(bounds.high),
+        gap_teacher=gaps[0],
+        gap_student=gaps[1],
         method=_method(found, tested),
         statement=_statement(tested, limit),
-        origin=all_.labels[at] if defined and not few else None,
-        rows=int(sizes[0]),
+        origin=None if undecided else all_.labels[at],
+        rows=int(size),
         denominator=int(n),
         rows_needed=needed,
         note="; ".join(notes),
-        details=_details(all_, at, bounds, tested) | ({"excluded": True} if excluded else {}),
+        details=_details(all_, at, bounds, tested) | ({"excluded": [group]} if excluded else {}),
     )
 
 
@@ -210,7 +214,7 @@ def _finite(value: float) -> float | None:
 
 def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str, Any]:
     inherited, grown, mitigated = (float(part) for part in accounting(all_.gap.teacher[at], all_.gap.student[at]))
-    if not np.isfinite(inherited):
+    if not np.isfinite(inherited) or not np.isfinite(bounds.estimate):
         return {}
     spans = {"teacher": all_.teacher, "student": all_.student, "change": all_.change}
     ends = {
@@ -233,13 +237,15 @@ def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str,
     )
 
 
-def _needed(look: Look, gap: PairedGap, at: int, kind: LimitKind, limit: float, rows: float) -> int | None:
+def _needed(look: Look, gap: Gap, at: int, kind: LimitKind, limit: float, rows: float) -> int | None:
     """Rows in the group at which this contrast passes with 80 % power, its reference growing in proportion."""
-    strata = np.stack([gap.group[at], gap.rest[at]])
+    if not isinstance(gap, PairedGap):
+        return None
+    strata, harm = np.stack([gap.group[at], gap.rest[at]]), gap.harm
     n_min = look.policy.n_min
 
     def passes(cells: Floats) -> "np.ndarray[Any, Any]":
-        drawn = PairedGap(cells[:, 0], cells[:, 1], gap.harm)
+        drawn = PairedGap(cells[:, 0], cells[:, 1], harm)
         enough = cells.sum(axis=(-2, -1)).min(axis=-1) >= n_min
         return np.asarray(enough & (upper(drawn, kind, look.level) < limit))
 

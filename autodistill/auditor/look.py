@@ -111,4 +111,6 @@ def clean(values: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-COUNTED = frozenset({"b", "c", "denominator_reference", "rows_reference", "good", "bad", "neutral", "unnecessary"})
+COUNTED = frozenset(
+    {"rows", "b", "c", "denominator_reference", "rows_reference", "good", "bad", "neutral", "unnecessary"}
+)

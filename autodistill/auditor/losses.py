@@ -1,15 +1,19 @@
 """Findings on accuracy loss: of all rows, and of the group that loses most."""
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from autodistill.auditor.look import Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.sizes import scale_needed
 from autodistill.records import Finding, Outcome
 from autodistill.stats import PairedCounts, mcnemar, paired_limits, paired_upper
 from autodistill.stats.shares import Floats
-from autodistill.verdict import Line
+from autodistill.verdict import UNKNOWN, Line
+
+OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT"})
 
 
 def discordant(cells: Floats, harm: int) -> tuple[Floats, Floats, Floats]:
@@ -23,166 +27,159 @@ def loss_upper(cells: Floats, harm: int, level: float) -> Floats:
     return paired_upper(*discordant(cells, harm), level)
 
 
+def nothing(look: Look, line: Line, reason: str) -> list[Finding]:
+    """NOT_APPLICABLE for each limit of the line, with the reason."""
+    return [
+        look.finding(line, kind, "NOT_APPLICABLE", quantity=line.name, method="none", note=reason)
+        for kind in (tuple(line.limits) or (None,))
+    ]
+
+
+def whole(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
+    """The finding on the loss over all rows."""
+    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
+    low, high = paired_limits(b, c, n, np.array([look.level, look.fail_level]))
+    bounds = Bounds((b - c) / n if n else 0.0, float(low[0]), float(high[0]), float(low[1]))
+    outcome: Outcome = "REPORTED" if "at_most" not in line.limits else decide(bounds, line.limits["at_most"])
+    notes = []
+    if n < look.policy.n_min:
+        outcome = "INSUFFICIENT"
+        notes.append(f"{n:.0f} rows, under n_min {look.policy.n_min}")
+    outcome, required = settle(look, line, outcome, unknown_rows=0, excluded=False)
+    notes += remarks(look, bounds, line.limits.get("at_most"), outcome, 0)
+    details = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0, "mcnemar_p": mcnemar(b, c)}
+    details |= {"fail_low": bounds.fail_low, "smallest_margin": _margin(found.cells[0], found.harm, look.level)}
+    common = {"quantity": "loss", "rows": int(n), "required": required, "note": "; ".join(notes)}
+    return [_finding(look, line, outcome, bounds, found, 0, statement="loss", details=clean(details), **common)]
+
+
+def _finding(
+    look: Look, line: Line, outcome: Outcome, bounds: Bounds, found: PairedCounts, at: int, **values: Any
+) -> Finding:
+    """A finding on the loss in group ``at`` of ``found``."""
+    cells, limit = found.cells[at], line.limits.get("at_most")
+    n = float(cells.sum())
+    group = values.get("group")
+    what = f"{values.pop('statement')} < {limit:g}" if limit is not None else values.pop("statement")
+    needed = None
+    if look.rows_needed and limit is not None and outcome in OPEN and values["required"]:
+        needed = _needed(look, found, limit, float(found.sizes[at]))
+    return look.finding(
+        line,
+        "at_most" if limit is not None else None,
+        outcome,
+        teacher=float(cells[1].sum() / n) if n else None,
+        student=float(cells[:, 1].sum() / n) if n else None,
+        estimate=bounds.estimate if n else None,
+        low=bounds.low if n else None,
+        high=bounds.high if n else None,
+        method="tango-guard",
+        statement=what + (" in every group" if group is not None else ""),
+        denominator=int(n),
+        rows_needed=needed,
+        **values,
+    )
+
+
 def _margin(cells: Floats, harm: int, level: float) -> float:
     """The smallest limit that these rows pass at no loss and their own disagreement."""
     b, c, n = discordant(cells, harm)
     return float(paired_upper((b + c) / 2, (b + c) / 2, n, level))
 
 
-def whole(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
-    """One finding a limit on the loss over all rows."""
-    levels = np.array([look.level, look.fail_level])
-    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
-    low, high = paired_limits(b, c, n, levels)
-    bounds = Bounds(estimate=(b - c) / n if n else 0.0, low=low[0], high=high[0], fail_low=low[1])
-    rights = _shares(found.cells[0])
-    limit = line.limits.get("at_most")
-    outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
-    if n < look.policy.n_min:
-        outcome = "INSUFFICIENT"
-    outcome, required = settle(look, line, outcome, unknown_rows=0, excluded=False)
-    notes = remarks(look, bounds, limit, outcome, 0)
-    if outcome == "INSUFFICIENT":
-        notes.append(f"{n:.0f} rows, under n_min {look.policy.n_min}")
-    rows_needed = None
-    if look.rows_needed and limit is not None and outcome in {"INCONCLUSIVE", "INSUFFICIENT"}:
-        rows_needed = _needed(look, found, np.array([0]), limit, n)
-    return [
-        look.finding(
-            line,
-            "at_most" if limit is not None else None,
-            outcome,
-            required=required,
-            teacher=rights[0],
-            student=rights[1],
-            quantity="loss",
-            estimate=bounds.estimate if n else None,
-            low=float(bounds.low),
-            high=float(bounds.high),
-            method="tango-guard",
-            statement=f"loss < {limit:g}" if limit is not None else "",
-            rows=int(n),
-            denominator=int(n),
-            rows_needed=rows_needed,
-            note="; ".join(notes),
-            details=clean(
-                {
-                    "b": b,
-                    "c": c,
-                    "disagreement": (b + c) / n if n else 0.0,
-                    "mcnemar_p": mcnemar(b, c),
-                    "fail_low": bounds.fail_low,
-                    "smallest_margin": _margin(found.cells[0], found.harm, look.level),
-                }
-            ),
-        )
-    ]
+def _needed(look: Look, found: PairedCounts, limit: float, rows: float) -> int | None:
+    """Rows like these at which every group passes with 80 % power; None if one leans towards a FAIL."""
 
-
-def _shares(cells: Floats) -> tuple[float | None, float | None]:
-    """The teacher's and the student's own value from cells [2, 2]; None of no rows."""
-    n = cells.sum()
-    return (float(cells[1].sum() / n), float(cells[:, 1].sum() / n)) if n else (None, None)
-
-
-def _needed(look: Look, found: PairedCounts, groups: "np.ndarray[Any, Any]", limit: float, rows: float) -> int | None:
-    """Rows like these at which every one of ``groups`` passes with 80 % power; None if they lean towards a FAIL."""
-
-    def passes(cells: Floats) -> "np.ndarray[Any, Any]":
+    def passes(cells: Floats) -> npt.NDArray[np.bool_]:
         enough = cells.sum(axis=(-2, -1)) >= look.policy.n_min
         return np.asarray((enough & (loss_upper(cells, found.harm, look.level) < limit)).all(axis=-1))
 
-    cells = found.cells[groups]
-    b, c, n = discordant(cells, found.harm)
+    b, c, n = discordant(found.cells, found.harm)
     if not n.all() or ((b - c) >= limit * n).any():
         return None
-    scale = scale_needed(cells, passes, look.level)
+    scale = scale_needed(found.cells, passes, look.level)
     return None if scale is None else int(np.ceil(scale * rows))
 
 
-def each(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
-    """One finding a limit: the group with the largest loss, over all groups that the policy speaks of."""
-    names, cells, sizes = list(found.names), found.cells, found.sizes
-    if look.policy.unknown == "require" and found.unknown is not None:
-        names.append("(unknown)")
-        cells, sizes = np.concatenate([cells, found.unknown[None]]), np.append(sizes, found.unknown_rows)
-    if not names:
-        return nothing(look, line, "no group is known")
-    excluded = np.array([look.excluded(size) for size in sizes])
-    b, c, n = discordant(cells, found.harm)
-    levels = np.array([look.level, look.fail_level, look.level / len(names)])[:, None]
+@dataclass(frozen=True, slots=True)
+class _Groups:
+    """The losses of all judged groups: limits [G], which are too small, which group loses most of those that count."""
+
+    loss: Floats
+    low: Floats
+    shared_low: Floats
+    high: Floats
+    fail_low: Floats
+    few: npt.NDArray[np.bool_]
+    counted: npt.NDArray[np.int64]
+
+    @property
+    def worst(self) -> int:
+        return int(self.counted[np.argmax(self.loss[self.counted])])
+
+    @property
+    def bounds(self) -> Bounds:
+        """Of the maximum: high at α is the largest upper bound, low at α/G the largest lower one."""
+        low, high, fail = (float(v[self.counted].max()) for v in (self.shared_low, self.high, self.fail_low))
+        return Bounds(float(self.loss[self.worst]), low, high, fail)
+
+
+def _groups(look: Look, found: PairedCounts) -> _Groups:
+    b, c, n = discordant(found.cells, found.harm)
+    levels = np.array([look.level, look.fail_level, look.level / len(found.names)])[:, None]
     low, high = paired_limits(b, c, n, levels)
-    loss = (b - c) / np.where(n > 0, n, 1.0)
     few = n < look.policy.n_min
-    judged = np.flatnonzero(~excluded)
-    counted = judged[~few[judged]]
-    limit = line.limits.get("at_most")
-    groups = [
-        clean({"n": n[g], "estimate": loss[g], "low": low[2, g], "high": high[0, g], "loss_low": low[0, g], "b": b[g]})
-        | {"group": names[g], "outcome": _one(limit, (low[1, g], high[0, g]), few=few[g], excluded=excluded[g])}
-        for g in range(len(names))
-    ]
-    ranked = counted if counted.size else judged if judged.size else np.arange(len(names))
-    worst = int(ranked[np.argmax(loss[ranked])])
-    bounds = Bounds(
-        estimate=float(loss[worst]),
-        low=float(low[2, ranked].max()),
-        high=float(high[0, ranked].max()),
-        fail_low=float(low[1, ranked].max()),
-    )
+    counted = np.flatnonzero(~few) if not few.all() else np.arange(len(n))
+    return _Groups((b - c) / np.where(n > 0, n, 1.0), low[0], low[2], high[0], low[1], few, counted)
+
+
+def _judged(look: Look, found: PairedCounts) -> tuple[PairedCounts, list[str]]:
+    """The groups that the policy speaks of, and the names of those that it leaves undecided."""
+    if look.policy.unknown == "require" and found.unknown is not None:
+        cells, sizes = np.concatenate([found.cells, found.unknown[None]]), np.append(found.sizes, found.unknown_rows)
+        found = replace(found, names=(*found.names, UNKNOWN), cells=cells, sizes=sizes, unknown=None)
+    tiny = np.array([look.excluded(float(size)) for size in found.sizes], dtype=bool)
+    kept = np.flatnonzero(~tiny)
+    names = tuple(found.names[g] for g in kept)
+    aside = [found.names[g] for g in np.flatnonzero(tiny)]
+    return replace(found, names=names, cells=found.cells[kept], sizes=found.sizes[kept]), aside
+
+
+def each(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
+    """The finding on the group with the largest loss, over all groups that the policy speaks of."""
+    found, aside = _judged(look, found)
+    if not found.names:
+        return nothing(look, line, "no group is known" if not aside else f"all groups are left out: {', '.join(aside)}")
+    groups = _groups(look, found)
+    bounds, limit = groups.bounds, line.limits.get("at_most")
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
-    if outcome != "FAIL" and (few[judged].any() or not judged.size):
-        outcome = "INSUFFICIENT"
-    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=not judged.size)
-    notes = [f"largest of {len(ranked)} losses, biased upwards", *remarks(look, bounds, limit, outcome, 0)]
-    if few.any():
-        short = ", ".join(f"{names[g]} ({n[g]:.0f})" for g in np.flatnonzero(few))
-        notes.append(f"under n_min {look.policy.n_min} rows: {short}")
-    if look.capped(found.unknown_rows):
-        notes += remarks(look, bounds, None, outcome, found.unknown_rows)
-    rows_needed = None
-    if look.rows_needed and limit is not None and outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and judged.size:
-        rows_needed = _needed(look, found, judged[judged < len(found.names)], limit, float(sizes[worst]))
-    rights = _shares(cells[worst])
-    return [
-        look.finding(
-            line,
-            "at_most" if limit is not None else None,
-            outcome,
-            required=required,
-            group=names[worst],
-            teacher=rights[0],
-            student=rights[1],
-            quantity="worst_loss",
-            estimate=bounds.estimate,
-            low=bounds.low,
-            high=bounds.high,
-            method="tango-guard",
-            statement=f"loss < {limit:g} in every group" if limit is not None else "",
-            rows=int(sizes[worst]),
-            denominator=int(n[worst]),
-            rows_needed=rows_needed,
-            note="; ".join(notes),
-            details={
-                "groups": groups,
-                "fail_low": bounds.fail_low,
-                "smallest_margin": max(_margin(cells[g], found.harm, look.level) for g in ranked),
-                **({"excluded": [names[g] for g in np.flatnonzero(excluded)]} if excluded.any() else {}),
-            },
-        )
-    ]
+    notes = [f"largest of {len(groups.counted)} losses, biased upwards"] if len(groups.counted) > 1 else []
+    if groups.few.any():
+        outcome = outcome if outcome == "FAIL" and not groups.few.all() else "INSUFFICIENT"
+        sizes = found.cells.sum(axis=(-2, -1))
+        few = ", ".join(f"{found.names[g]} ({sizes[g]:.0f})" for g in np.flatnonzero(groups.few))
+        notes.append(f"under n_min {look.policy.n_min} rows: {few}")
+    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=False)
+    notes += remarks(look, bounds, limit, outcome, found.unknown_rows)
+    margins = [_margin(found.cells[g], found.harm, look.level) for g in groups.counted]
+    details: dict[str, Any] = {"groups": _table(found, groups, limit), "fail_low": bounds.fail_low}
+    details |= {"smallest_margin": max(margins)} | ({"excluded": aside} if aside else {})
+    values = {"group": found.names[groups.worst], "quantity": "worst_loss", "rows": int(found.sizes[groups.worst])}
+    values |= {"required": required, "note": "; ".join(notes), "details": details, "statement": "loss"}
+    return [_finding(look, line, outcome, bounds, found, groups.worst, **values)]
 
 
-def _one(limit: float | None, ends: tuple[float, float], *, few: bool, excluded: bool) -> str:
-    if few:
-        return "INSUFFICIENT"
-    if limit is None or excluded:
-        return "REPORTED"
-    return decide(Bounds(estimate=0.0, low=ends[0], high=ends[1], fail_low=ends[0]), limit)
-
-
-def nothing(look: Look, line: Line, reason: str) -> Finding:
-    """NOT_APPLICABLE, with the reason."""
-    return look.finding(
-        line, next(iter(line.limits), None), "NOT_APPLICABLE", quantity=line.name, method="none", note=reason
-    )
+def _table(found: PairedCounts, groups: _Groups, limit: float | None) -> list[dict[str, Any]]:
+    """One row a group, for display: its loss with limits at ``level`` and what it would be called by itself."""
+    rows = []
+    b, c, n = discordant(found.cells, found.harm)
+    for g, name in enumerate(found.names):
+        loss, low, high = float(groups.loss[g]), float(groups.low[g]), float(groups.high[g])
+        outcome: Outcome = "REPORTED"
+        if groups.few[g]:
+            outcome = "INSUFFICIENT"
+        elif limit is not None:
+            outcome = decide(Bounds(loss, low, high, float(groups.fail_low[g])), limit)
+        row = {"group": name, "outcome": outcome, "estimate": loss, "low": low, "high": high, "rows": n[g]}
+        rows.append(clean(row | {"b": b[g], "c": c[g]}))
+    return rows

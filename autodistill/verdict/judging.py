@@ -16,7 +16,7 @@ def judge(findings: Sequence[Finding]) -> Verdict:
     required = [f for f in findings if f.required]
     failed = tuple(f for f in required if f.outcome == "FAIL")
     open_ = tuple(f for f in required if f.outcome not in {"PASS", "FAIL"})
-    excluded = sorted({f"{f.options.get('attribute')} {f.group}" for f in findings if f.details.get("excluded")})
+    excluded = sorted({f"{f.options.get('attribute')} {g}" for f in findings for g in f.details.get("excluded", ())})
     aside = f" Undecided by the policy's leave: {_listed(excluded)}." if excluded else ""
     if failed:
         others = f"; {len(open_)} more cannot be decided" if open_ else ""

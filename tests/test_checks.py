@@ -1,0 +1,227 @@
+"""What each check counts, against a count by hand, and against fairlearn."""
+
+import numpy as np
+import pytest
+from audit_rows import COMPAS, check, compas, evidence, policy, simulated
+
+from autodistill import auditor, plugins
+from autodistill.records import LIMIT_KINDS
+from autodistill.stats import Rows
+
+
+def rows_of(found: auditor.Evidence) -> Rows:
+    return Rows(tables=found.tables, evidence=found)
+
+
+@pytest.mark.parametrize("name", plugins.names("checks"))
+def test_every_check_declares_what_it_needs(name: str) -> None:
+    kind = plugins.find("checks", name)
+    assert set(kind.limits) <= set(LIMIT_KINDS)
+    assert kind.views
+    assert isinstance(kind.unit, str)
+    assert kind.__doc__
+    required = {option.name for option in plugins.options("checks", name) if option.required}
+    assert required <= {"metric"}
+
+
+def by_hand(found: auditor.Evidence, metric: str, group: str) -> tuple[float, float]:
+    """The metric of teacher and student in one race, row by row."""
+    at = found.groups["race"] == group
+    y = found.y[at]
+    values = []
+    for views in (found.teacher, found.student):
+        says = views["search"].decisions[at]
+        value = {
+            "selection_rate": lambda says=says: (says == 1).mean(),
+            "true_positive_rate": lambda says=says: (says[y == 1] == 1).mean(),
+            "false_negative_rate": lambda says=says: (says[y == 1] != 1).mean(),
+            "false_positive_rate": lambda says=says: (says[y != 1] == 1).mean(),
+            "positive_predictive_value": lambda says=says: (y[says == 1] == 1).mean(),
+            "accuracy": lambda says=says: (says == y).mean(),
+            "error": lambda says=says: (says != y).mean(),
+        }[metric]()
+        values.append(float(value))
+    return values[0], values[1]
+
+
+METRICS = (
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "false_negative_rate",
+    "positive_predictive_value",
+    "accuracy",
+    "error",
+)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("classes", [("no", "yes"), ("a", "b", "c")])
+def test_group_gap_counts_as_by_hand(metric: str, classes: tuple[str, ...]) -> None:
+    random = np.random.default_rng(3)
+    y, teacher, student = random.integers(0, len(classes), (3, 900))
+    race = random.choice(["A", "B", "C"], 900)
+    found = evidence(y, teacher, student, {"race": race}, classes=classes)
+    findings = auditor.audit(found, policy(report=(check("group_gap", metric=metric),)))
+    listed = {f.group: (f.teacher, f.student) for f in findings if f.check == "group_gap"}
+    assert set(listed) == {"A", "B", "C"}
+    for group, values in listed.items():
+        assert values == pytest.approx(by_hand(found, metric, str(group)), abs=1e-15)
+
+
+def test_rates_that_complement_each_other_have_the_same_gap() -> None:
+    found = simulated(3000)
+    limits = {"at_most": 0.2, "grows_by_at_most": 0.05}
+    for one, other in (("true_positive_rate", "false_negative_rate"), ("accuracy", "error")):
+        first, second = (
+            [f for f in auditor.audit(found, policy(check("group_gap", limits, metric=metric))) if f.limit is not None]
+            for metric in (one, other)
+        )
+        for a, b in zip(first, second, strict=True):
+            assert a.outcome == b.outcome
+            assert a.origin == b.origin
+            assert (a.estimate, a.low, a.high) == pytest.approx((b.estimate, b.low, b.high), abs=1e-12)
+
+
+def test_an_unfavourable_class_turns_the_sign() -> None:
+    gaps = {
+        favourable: [
+            f.gap_student
+            for f in auditor.audit(
+                compas(favourable=favourable),
+                policy(check("group_gap", {"at_most": 0.5}, metric="false_positive_rate", attribute="race")),
+            )
+            if f.group == "African-American"
+        ]
+        for favourable in (0, 1, None)
+    }
+    # To be called high risk wrongly is harm; to be called worthy of credit wrongly is not.
+    assert gaps[0][0] == -gaps[1][0] > 0
+    assert gaps[None] == gaps[1]
+
+
+def test_compas_rates_are_the_published_ones() -> None:
+    published = {
+        "African-American": (0.4485, 0.2799),
+        "Caucasian": (0.2345, 0.4772),
+        "Hispanic": (0.2148, 0.5560),
+        "Other": (0.1475, 0.6767),
+        "Asian": (0.0870, 0.3333),
+        "Native American": (0.3750, 0.1000),
+    }
+    lines = [check("group_gap", {"at_most": 0.15}, metric=m) for m in ("false_positive_rate", "false_negative_rate")]
+    findings = auditor.audit(compas(), policy(*lines))
+    for group, rates in published.items():
+        mine = [f for f in findings if f.group == group]
+        assert [round(float(f.teacher or 0), 4) for f in mine] == list(rates)
+        few = {True: "INSUFFICIENT"}
+        small = group in {"Asian", "Native American"}
+        assert all((f.outcome == few.get(small, f.outcome)) and (small or f.outcome != "INSUFFICIENT") for f in mine)
+
+
+def test_fairlearn_values_of_compas() -> None:
+    values = {row["metric"]: row for row in auditor.fairlearn_values(compas()) if "group" not in row}
+    assert values["demographic_parity_difference"]["teacher"] == pytest.approx(0.457118, abs=5e-7)
+    assert values["demographic_parity_ratio"]["teacher"] == pytest.approx(0.314324, abs=5e-7)
+    assert values["equalized_odds_difference"]["student"] == pytest.approx(0.576692, abs=5e-7)
+    two = auditor.fairlearn_values(compas(("African-American", "Caucasian")))
+    pair = {row["metric"]: row["student"] for row in two if "group" not in row}
+    assert pair["demographic_parity_difference"] == pytest.approx(0.240200, abs=5e-7)
+    assert pair["demographic_parity_ratio"] == pytest.approx(0.591638, abs=5e-7)
+    assert pair["equalized_odds_difference"] == pytest.approx(0.213925, abs=5e-7)
+
+
+def test_our_points_are_fairlearns_to_the_last_digit() -> None:
+    found = simulated(2500, seed=4)
+    theirs = {(r["metric"], r["attribute"], r["group"]): r for r in auditor.fairlearn_values(found) if "group" in r}
+    lines = tuple(check("group_gap", metric=metric) for metric in METRICS[:4])
+    seen = 0
+    for f in auditor.audit(found, policy(report=lines)):
+        if f.check == "group_gap" and f.group is not None:
+            row = theirs[str(f.options["metric"]), str(f.options["attribute"]), f.group]
+            assert (f.teacher, f.student, f.denominator) == (row["teacher"], row["student"], row["denominator"])
+            seen += 1
+    assert seen == 4 * (1 + 3)
+
+
+def test_fairlearn_is_not_asked_where_a_rate_is_undefined() -> None:
+    y = np.array([0] * 50 + [0, 1] * 25)
+    found = evidence(y, y, y, {"sex": ["F"] * 50 + ["M"] * 50})
+    rows = auditor.fairlearn_values(found)
+    odds = next(r for r in rows if r["metric"] == "equalized_odds_difference")
+    assert odds["teacher"] is None
+    assert "label" in odds["reason"]
+    miss = next(r for r in rows if r["metric"] == "true_positive_rate" and r["group"] == "F")
+    assert (miss["student"], miss["denominator"]) == (None, 0)
+
+
+def test_a_constant_student_is_caught() -> None:
+    random = np.random.default_rng(1)
+    y = random.integers(0, 2, 600)
+    found = evidence(y, y, np.zeros(600), {"sex": random.choice(["F", "M"], 600)})
+    limits = {"grows_by_at_most": 0.02}
+    findings = auditor.audit(found, policy(check("group_gap", limits, metric="false_positive_rate")))
+    collapse = next(f for f in findings if f.check == "class_collapse")
+    assert collapse.required
+    assert collapse.outcome == "FAIL"
+    assert "one class only" in collapse.note
+
+
+def test_a_lost_class_of_several_is_named() -> None:
+    y = np.repeat([0, 1, 2], 100)
+    student = np.where(y == 2, 1, y)
+    found = evidence(y, y, student, classes=("a", "b", "c"))
+    collapse = auditor.audit(found, policy())[-1]
+    assert collapse.outcome == "FAIL"
+    assert collapse.details["collapsed"] == ["c"]
+
+
+def test_a_class_that_the_teacher_never_predicts_is_not_the_students_fault() -> None:
+    y = np.repeat([0, 1, 2], 100)
+    teacher = np.where(y == 2, 1, y)
+    assert auditor.audit(evidence(y, teacher, teacher, classes=("a", "b", "c")), policy())[-1].outcome == "PASS"
+
+
+def test_churn_is_split_into_good_bad_and_neutral() -> None:
+    y = [0, 0, 1, 1, 2, 2]
+    teacher = [0, 1, 1, 0, 0, 2]
+    student = [0, 0, 0, 1, 1, 2]
+    found = evidence(y, teacher, student, classes=("a", "b", "c"))
+    churn = next(f for f in auditor.audit(found, policy(report=(check("churn"),))) if f.check == "churn")
+    assert churn.estimate == pytest.approx(4 / 6)
+    assert {k: churn.details[k] for k in ("good", "bad", "neutral", "unnecessary")} == {
+        "good": 2,
+        "bad": 1,
+        "neutral": 1,
+        "unnecessary": 3,
+    }
+
+
+def test_impact_ratio_of_local_law_144() -> None:
+    """The worked example of the rule: selection rates of four groups over the highest."""
+    selected = {"A": (1390, 667), "B": (822, 227), "C": (345, 113), "D": (210, 74)}
+    decided = np.concatenate([np.repeat([1, 0], [k, n - k]) for n, k in selected.values()])
+    group = np.repeat(list(selected), [n for n, _ in selected.values()])
+    found = evidence(decided, decided, decided, {"group": group})
+    findings = [f for f in auditor.audit(found, policy(report=(check("impact_ratio"),))) if f.check == "impact_ratio"]
+    top = 667 / 1390
+    for f in findings:
+        n, k = selected[str(f.group)]
+        assert f.estimate == pytest.approx(k / n / top)
+        assert f.details["four_fifths"] is (k / n / top < 0.8)
+        assert f.outcome == "REPORTED"
+
+
+def test_calibration_in_the_large_by_group() -> None:
+    found = simulated(800, seed=2)
+    findings = auditor.audit(found, policy(report=(check("calibration"),)))
+    women = next(f for f in findings if f.group == "Female")
+    at = found.groups["sex"] == "Female"
+    for views, value in ((found.teacher, women.teacher), (found.student, women.student)):
+        assert value == pytest.approx(float(views["search"].scores[at, 1].mean() - found.y[at].mean()), abs=1e-6)
+    assert women.estimate == pytest.approx(float(women.student or 0) - float(women.teacher or 0), abs=1e-12)
+    assert 0 <= women.details["ece_student"] <= 1
+
+
+def test_compas_has_the_published_number_of_rows() -> None:
+    assert sum(sum(counts) for counts in COMPAS.values()) == len(compas().y) == 7214
