@@ -5,6 +5,7 @@ import pytest
 from audit_rows import check, compas, evidence, policy, simulated
 
 from autodistill import auditor, verdict
+from autodistill.auditor.simulate import possible
 from autodistill.errors import TableError
 from autodistill.records import Dataset, Finding, decode, encode
 from autodistill.stats import paired_limits, tango_z, z_value
@@ -167,6 +168,24 @@ def test_regression_is_not_counted() -> None:
     judged = auditor.Evidence(**{**vars_of(found), "classes": (), "positive": None, "favourable": None})
     assert {f.outcome for f in auditor.audit(judged, policy(*LINES))} == {"NOT_APPLICABLE"}
     assert auditor.power(judged, policy(*LINES), 1.0) == 0.0
+
+
+def test_clustered_rows_are_not_taken_for_independent_ones() -> None:
+    found = simulated(200)
+    judged = auditor.Evidence(**{**vars_of(found), "cluster": found.row_ids // 4})
+    findings = auditor.audit(judged, policy(*LINES))
+    assert {f.outcome for f in findings} == {"NOT_APPLICABLE"}
+    assert verdict.judge(findings).decision == "INCONCLUSIVE"
+    assert auditor.power(judged, policy(*LINES), 1.0) == 0.0
+
+
+def test_simulated_tables_hold_only_what_rows_can_hold() -> None:
+    random = np.random.default_rng(2)
+    for classes in (("no", "yes"), ("a", "b", "c", "d")):
+        y, teacher, student = random.integers(0, len(classes), (3, 5000))
+        seen = evidence(y, teacher, student, classes=classes).tables.cells.sum(axis=0).reshape(2, 16)
+        for label in (0, 1):
+            assert np.array_equal(np.flatnonzero(seen[label]), possible(label, len(classes)))
 
 
 def test_misaligned_rows_are_refused() -> None:

@@ -21,7 +21,7 @@ def power(evidence: Evidence, policy: Policy, scale: float, level: float | None 
 
     0 where a required check cannot be decided at all. Rules without a limit (class_collapse) are not simulated.
     """
-    if not evidence.classes:
+    if not evidence.classes or evidence.cluster is not None:
         return 0.0
     tables = evidence.tables
     drawn = draw(tables, rates_of(tables, len(evidence.classes)), scale, DRAWS, SEED)
