@@ -114,8 +114,8 @@ def _infer(look: Look, line: verdict.Line, found: Estimand) -> Sequence[Finding]
 def search_z(findings: Sequence[Finding]) -> float:
     """How safely the worst required test passes, in standard deviations: z_α·(limit − estimate)/(high − estimate).
 
-    For the order of a shortlist, from search-split findings; meters are left out. −∞ where a rule without a limit fails; tests that these
-    rows cannot decide (INSUFFICIENT, NOT_APPLICABLE) are left out.
+    For the order of a shortlist, from search-split findings; meters are left out. −∞ where a rule without a limit
+    fails; tests that these rows cannot decide (INSUFFICIENT, NOT_APPLICABLE) are left out.
     """
     worst = float("inf")
     for finding in findings:
