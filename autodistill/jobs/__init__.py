@@ -96,16 +96,17 @@ def _network(candidate: Candidate, shop: Workshop) -> Any:
 
     torch.manual_seed(shop.stream(candidate))
     family = plugins.build("students", candidate.family, candidate.student)
-    return family.build(shop.encoding.shapes(shop.outputs), shop.outputs)
+    return family.build(shop.encoding_of(candidate).shapes(shop.outputs), shop.outputs)
 
 
 def _export_network(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:
     """Traced once a shape: after that only weights are put in."""
+    encoding = shop.encoding_of(candidate)
     shape = "template/" + digest(encode(canonical([candidate.family, candidate.student])))
     if shape not in shop.kept:
-        shop.kept[shape] = export.trace(network, shop.encoding.shapes(shop.outputs))
+        shop.kept[shape] = export.trace(network, encoding.shapes(shop.outputs))
     return export.export(
-        shop.encoding,
+        encoding,
         network.cpu(),
         shop.answer,
         out,
@@ -143,11 +144,11 @@ def _fit(
     deadline: float | None,  # noqa: ARG001
 ) -> tuple[Artefact, Mapping[str, Any]]:
     family, loss = plan
-    model = family.build(shop.encoding.shapes(shop.outputs), shop.outputs).fit(
-        shop.matrix, _soft(loss, shop), shop.weight
-    )
-    artefact = export.wrap(shop.encoding, model.onnx(), shop.answer, out)
-    expected = model.predict_proba(shop.matrix[: len(next(iter(shop.calibration.values())))])
+    encoding = shop.encoding_of(candidate)
+    matrix = shop.matrix(encoding)
+    model = family.build(encoding.shapes(shop.outputs), shop.outputs).fit(matrix, _soft(loss, shop), shop.weight)
+    artefact = export.wrap(encoding, model.onnx(), shop.answer, out)
+    expected = model.predict_proba(matrix[: len(next(iter(shop.calibration.values())))])
     return replace(artefact, parity=export.parity(artefact, shop.calibration, expected)), {"whole": True}
 
 
@@ -166,8 +167,8 @@ def _descend(
     from autodistill import train
 
     network = _network(candidate, shop).to(shop.device)
-    objective = plan[1].build(shop.encoding.shapes(shop.outputs))
-    rows, search = shop.tensors
+    objective = plan[1].build(shop.encoding_of(candidate).shapes(shop.outputs))
+    rows, search = shop.tensors(shop.encoding_of(candidate))
     trained = train.fit_gradient(
         network,
         objective,

@@ -1,6 +1,6 @@
 """What every job of one run needs, loaded once: rows, teacher, encoding, policy, and where artefacts go."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import numpy as np
 from autodistill import export, plugins, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.inputs import Encoding
+from autodistill.inputs._ranking import rank
 from autodistill.losses import teacher_logits
 from autodistill.measure import Lab
 from autodistill.records import Candidate, Dataset, Finding, FloatArray, Policy, Predictions, Reading, digest
@@ -24,7 +25,8 @@ CALIBRATION = 512  # train rows that int8 ranges are read off
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go."""
+    """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go;
+    ``refit`` fits the encoding on some of the columns."""
 
     dataset: Dataset
     encoding: Encoding
@@ -34,6 +36,7 @@ class Workshop:
     lab: Lab
     seed: int
     folder: Path
+    refit: Callable[[frozenset[str]], Encoding]
     kept: dict[str, Any] = field(default_factory=dict)
 
     @cached_property
@@ -57,9 +60,27 @@ class Workshop:
         return verdict.constraint_names(self.policy, self.groups)
 
     @cached_property
-    def matrix(self) -> FloatArray:
+    def ranking(self) -> tuple[str, ...]:
+        """The columns, most telling first; from train rows."""
+        y = self.dataset.y[self.dataset.splits["train"]]
+        matrix = self.matrix(self.encoding)
+        return rank(self.encoding.names, matrix, y, classification=bool(self.dataset.classes), seed=self.seed)
+
+    def encoding_of(self, candidate: Candidate) -> Encoding:
+        """The front end of the columns that a candidate reads."""
+        many = candidate.student.get("columns")
+        if many is None or many >= len(self.encoding.names):
+            return self.encoding
+        if f"encoding/{many}" not in self.kept:
+            self.kept[f"encoding/{many}"] = self.refit(frozenset(self.ranking[:many]))
+        return self.kept[f"encoding/{many}"]  # type: ignore[no-any-return]
+
+    def matrix(self, encoding: Encoding) -> FloatArray:
         """Train rows as one matrix float32 [n, F], for families that are fitted."""
-        return self.encoding.apply_matrix(self.dataset.rows("train"))
+        key = f"matrix/{encoding.digest}"
+        if key not in self.kept:
+            self.kept[key] = encoding.apply_matrix(self.dataset.rows("train"))
+        return self.kept[key]  # type: ignore[no-any-return]
 
     @cached_property
     def teacher_logits(self) -> FloatArray:
@@ -84,18 +105,20 @@ class Workshop:
 
         return "cuda" if torch.cuda.is_available() else "cpu"
 
-    @cached_property
-    def tensors(self) -> "tuple[Rows, Rows]":
-        """Train and search rows as tensors, made once."""
-        return self._rows("train"), self._rows("search")
+    def tensors(self, encoding: Encoding) -> "tuple[Rows, Rows]":
+        """Train and search rows as tensors, made once an encoding."""
+        key = f"tensors/{encoding.digest}"
+        if key not in self.kept:
+            self.kept[key] = self._rows("train", encoding), self._rows("search", encoding)
+        return self.kept[key]  # type: ignore[no-any-return]
 
-    def _rows(self, split: str) -> "Rows":
+    def _rows(self, split: str, encoding: Encoding) -> "Rows":
         import torch
 
         from autodistill.train import Rows
 
         at = self.dataset.splits[split]
-        numeric, codes = self.encoding.apply(self.dataset.rows(split))
+        numeric, codes = encoding.apply(self.dataset.rows(split))
         y, weights = np.array(self.dataset.y[at]), self.dataset.weights
         rows = Rows(
             numeric=torch.from_numpy(np.array(numeric)),
@@ -113,7 +136,7 @@ class Workshop:
     def reading_key(self, candidate: Candidate) -> str:
         """What a candidate's readings depend on: its shape on this table, or itself where weights matter."""
         family = plugins.find("students", candidate.family)
-        table = digest(f"{self.encoding.digest}/{self.outputs}/{self.answer.threshold}".encode())[:8]
+        table = digest(f"{self.encoding_of(candidate).digest}/{self.outputs}/{self.answer.threshold}".encode())[:8]
         if family.readings_depend_on == "architecture":
             return f"{candidate.architecture}-{table}"
         made_from = digest(f"{self.teacher.digest}/{self.seed}/{self.dataset.digests['train']}".encode())[:8]

@@ -79,6 +79,12 @@ def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
         lab=lab,
         seed=spec.seed,
         folder=folder,
+        refit=lambda names: _fit(
+            spec,
+            {name: column for name, column in dataset.rows("train").items() if name in names},
+            dataset.y[dataset.splits["train"]],
+            dataset.classes,
+        ),
     )
     splits = {name: dataset.digests[name] for name in dataset.splits}
     identity = {

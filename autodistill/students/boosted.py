@@ -25,6 +25,9 @@ class Boosted:
     leaves: Annotated[int, Field(ge=2, le=1024, description="most leaves of a tree")] = 8
     learning_rate: Annotated[float, Field(gt=0, le=1, description="share of a tree's step that is taken")] = 0.2
     min_rows: Annotated[int, Field(ge=1, description="fewest rows of a leaf")] = 20
+    columns: Annotated[
+        int | None, Field(ge=1, description="most telling columns that it reads; null: all (fewer inputs, faster)")
+    ] = None
 
     def build(self, inputs: Shapes, outputs: int) -> Fitted:  # noqa: ARG002 - trees take any matrix
         """An unfitted ensemble for ``outputs`` classes (1: regression)."""

@@ -28,6 +28,9 @@ class Mlp:
     ] = 0
     activation: Annotated[Literal["relu", "gelu", "silu"], Field(description="non-linearity")] = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1, description="share of hidden units left out in training")] = 0.0
+    columns: Annotated[
+        int | None, Field(ge=1, description="most telling columns that it reads; null: all (fewer inputs, faster)")
+    ] = None
 
     def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
         """A module from numeric [n, K] and codes [n, M] to logits [n, outputs]."""

@@ -22,6 +22,9 @@ class DecisionTree:
 
     leaves: Annotated[int, Field(ge=2, le=4096, description="most leaves, the most useful cuts first")] = 16
     min_rows: Annotated[int, Field(ge=1, description="fewest rows of a leaf")] = 20
+    columns: Annotated[
+        int | None, Field(ge=1, description="most telling columns that it reads; null: all (fewer inputs, faster)")
+    ] = None
 
     def build(self, inputs: Shapes, outputs: int) -> Fitted:  # noqa: ARG002 - trees take any matrix
         """An unfitted tree for ``outputs`` classes (1: regression)."""

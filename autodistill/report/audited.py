@@ -1,0 +1,161 @@
+"""The tables of the audit: groups with their bars, required tests, what is shown without a verdict."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from autodistill.records import Finding
+from autodistill.report import bars, chart, numbers, words
+
+
+def groups(found: Iterable[Finding], *, judged: bool) -> list[dict[str, Any]]:
+    """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: of required tests, or the rest."""
+    tables: dict[tuple[str, str, str], list[Finding]] = {}
+    for f in found:
+        if f.group is not None:
+            key = (f.check, str(f.options.get("metric", "")), str(f.options.get("attribute", "")))
+            tables.setdefault(key, []).extend(_each_group(f))
+    shown = [(key, table) for key, table in tables.items() if any(f.required or f.limit for f in table) == judged]
+    return [_group_table(key, table) for key, table in shown]
+
+
+def _each_group(finding: Finding) -> list[Finding]:
+    """A finding about the worst group as one a group, from the table that it carries."""
+    table = finding.details.get("groups")
+    if not isinstance(table, list | tuple):
+        return [finding]
+    gone: dict[str, Any] = dict.fromkeys(
+        ("teacher", "student", "teacher_reference", "student_reference", "denominator", "rows_needed")
+    )
+    rows = []
+    for row in table:
+        known: dict[str, Any] = {name: row.get(name) for name in ("group", "estimate", "low", "high", "outcome")}
+        named = str(row.get("group")) == finding.group
+        note = "the largest of the groups: this is the one tested" if named and len(table) > 1 else ""
+        one = replace(finding, **gone, **known, rows=int(row.get("rows", 0)), note=note, details={})
+        rows.append(chart.withheld(one))
+    return rows
+
+
+def _group_table(key: tuple[str, str, str], found: list[Finding]) -> dict[str, Any]:
+    check, metric, attribute = key
+    tested = [f for f in found if f.estimate is not None or f.limit is not None]
+    kinds = list(dict.fromkeys(f.limit_kind or f.quantity for f in tested))
+    scales = {kind: bars.domain(f for f in tested if (f.limit_kind or f.quantity) == kind) for kind in kinds}
+    by_group: dict[tuple[str, str], list[Finding]] = {}
+    for f in found:
+        by_group.setdefault((str(f.group), str(f.reference or "")), []).append(f)
+    known = words.rate(found[0])
+    notes = {f.note for f in found} if len(by_group) > 1 or not found[0].required else set()
+    heads = {"at_most": "Gap now", "grows_by_at_most": "Growth of the gap", "gap_growth": "Growth of the gap"}
+    heads = heads if check == "group_gap" else {"at_most": "Loss"} if check in words.LOSSES else {}
+    named = (known.name if known else metric.replace("_", " ")).capitalize()
+    if len(notes) == 1:  # said once above the table, not in every row
+        by_group = {group: [replace(f, note="") for f in rows] for group, rows in by_group.items()}
+    return {
+        "title": named if check == "group_gap" else words.check_title(check),
+        "check": check,
+        "attribute": attribute,
+        "says": f"share of {known.what} that a model {known.does}" if known else "",
+        "columns": [heads.get(kind, words.check_title(kind)) for kind in kinds],
+        "rows": [_group_row(group, table, kinds, scales) for group, table in by_group.items()],
+        "origins": any(f.origin for f in found),
+        "note": notes.pop() if len(notes) == 1 else "",
+        "shares": any(f.teacher is not None for f in found),
+    }
+
+
+def _group_row(
+    group: tuple[str, str], found: list[Finding], kinds: list[str], scales: Mapping[str, bars.Domain]
+) -> dict[str, Any]:
+    first = found[0]
+    by_kind = {f.limit_kind or f.quantity: f for f in found}
+    rows = first.denominator if first.denominator is not None else first.rows
+    hidden = first.note == chart.WITHHELD
+    change = "–"
+    if first.teacher is not None and first.student is not None:
+        step = first.student - first.teacher
+        change = ("+" if step > 0 else "") + numbers.fixed(100 * step)
+    against = "rest" if first.reference in {None, "rest"} else f"against {first.reference}:"
+    rest = [numbers.percent(v) if v is not None else "" for v in (first.teacher_reference, first.student_reference)]
+    return {
+        "group": group[0] or "unknown",
+        "against": group[1],
+        "rows": f"under {chart.SMALL_CELL}" if hidden else numbers.count(rows),
+        "teacher": "withheld" if hidden else numbers.percent(first.teacher),
+        "student": "withheld" if hidden else numbers.percent(first.student),
+        "teacher_reference": f"{against} {rest[0]}" if rest[0] else "",
+        "student_reference": f"{against} {rest[1]}" if rest[1] else "",
+        "change": change,
+        "tests": [_test_cell(by_kind.get(kind), scales[kind]) for kind in kinds],
+        "origin": next((f.origin for f in found if f.origin), None),
+        "origin_words": next((words.ORIGINS.get(f.origin, f.origin) for f in found if f.origin), ""),
+        "sentences": [words.sentence(f) for f in found],
+    }
+
+
+def _test_cell(finding: Finding | None, over: bars.Domain) -> dict[str, Any] | None:
+    if finding is None:
+        return None
+    return {
+        "bar": bars.bar(finding, over),
+        "text": words.measured(finding),
+        "note": finding.note if finding.estimate is not None else "",
+        "outcome": finding.outcome,
+        "outcome_words": words.OUTCOMES[finding.outcome],
+    }
+
+
+def test_row(finding: Finding) -> dict[str, Any]:
+    """One test: what was asked, what was found, and what would decide it."""
+    return {
+        "finding": finding,
+        "title": _test_title(finding),
+        "who": words.who(finding),
+        "estimate": words.amount(finding, finding.estimate) if finding.estimate is not None else "no estimate",
+        "bar": bars.drawn(finding) if finding.limit is not None or words.interval(finding) else None,
+        "interval": words.interval(finding),
+        "limit": words.limit(finding) if finding.limit is not None else "" if finding.statement else "none",
+        "outcome": finding.outcome,
+        "outcome_words": words.OUTCOMES[finding.outcome],
+        "needed": _needed(finding),
+        "note": finding.note,
+        "method": finding.method,
+    }
+
+
+def _test_title(finding: Finding) -> str:
+    if finding.check != "group_gap":
+        return words.check_title(finding.check)
+    known = words.rate(finding)
+    about = known.name if known else str(finding.options.get("metric", "")).replace("_", " ")
+    return f"{'Growth of the gap' if finding.limit_kind == 'grows_by_at_most' else 'Gap'} in {about}"
+
+
+def levels(found: Iterable[Finding]) -> str:
+    """The confidence of each end of the intervals, in words."""
+    each = sorted({1 - f.level for f in found})
+    return " or ".join(numbers.percent(level, 2 if round(1000 * level) != 1000 * level else 1) for level in each)
+
+
+def _needed(finding: Finding) -> str:
+    if finding.outcome in {"PASS", "FAIL", "REPORTED"}:
+        return "decided" if finding.outcome != "REPORTED" else "no test"
+    if finding.rows_needed is None:
+        return "leans towards a fail" if words.leans(finding) else "not computed"
+    return f"{numbers.count(finding.rows_needed)} (here {numbers.count(finding.rows)})"
+
+
+def tests(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Every required test of the finalist."""
+    return [test_row(f) for f in found if f.required]
+
+
+def others(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Over-simplification: what is about the model's behaviour as a whole, required or not."""
+    return [test_row(f) for f in found if f.check == "class_collapse" or f.check.startswith("simpl")]
+
+
+def reported(found: Iterable[Finding]) -> list[dict[str, Any]]:
+    """What was computed and decides nothing."""
+    return [test_row(f) for f in found if not f.required and f.group is None and f.check != "class_collapse"]
