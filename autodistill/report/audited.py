@@ -9,7 +9,7 @@ from autodistill.report import bars, chart, numbers, words
 
 
 def groups(found: Iterable[Finding], *, judged: bool) -> list[dict[str, Any]]:
-    """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: of required tests, or the rest."""
+    """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: required tests, or the rest."""
     tables: dict[tuple[str, str, str], list[Finding]] = {}
     for f in found:
         if f.group is not None:

@@ -155,8 +155,8 @@ def _quantity(name: str, ours: Mapping[str, Reading], theirs: Mapping[str, Readi
     together = ours.get("latency_ratio") if name == "latency" else None
     if together is not None and together.value is not None:
         quotient = together.value
-        factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}× {numbers.spread(together)}".strip()
-        how = "read interleaved"
+        factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}×"
+        how = f"{numbers.spread(together)} read interleaved".strip() + _status(together)
     elif name.startswith("latency") and quotient is not None:
         how = "quotient of two readings"
     said = _factor_words(name, quotient)
