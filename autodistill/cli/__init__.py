@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
 
     one = verb("report", "Render a run's report again from its records.")
     one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument("--track", metavar="URI", help="copy the run to this MLflow address too (idempotent)")
 
     one = verb("predict", "Score new rows with the run's student.")
     one.add_argument("run", type=Path, metavar="RUN")

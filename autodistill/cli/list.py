@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from typing import Any
 
 from autodistill.errors import UserError
 
@@ -15,7 +16,7 @@ def run(asked: argparse.Namespace) -> int:
     if asked.room is not None and asked.room not in ROOMS:
         raise UserError(f"there is no room {asked.room!r}", do=plugins.suggest(asked.room, ROOMS))
     rooms = ROOMS if asked.room is None else (asked.room,)
-    found = {
+    found: dict[str, dict[str, Any]] = {
         room: {
             name: {
                 "what": plugins.describe(room, name),

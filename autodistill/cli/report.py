@@ -3,6 +3,9 @@
 import argparse
 import json
 
+from autodistill.cli import words
+from autodistill.errors import UserError
+
 
 def run(asked: argparse.Namespace) -> int:
     """Render the report again from ``report.json``."""
@@ -10,6 +13,12 @@ def run(asked: argparse.Namespace) -> int:
 
     found = report.read(asked.run)
     paths = report.write(asked.run, found)
+    if asked.track is not None:
+        from autodistill import track
+
+        copied = track.sync(asked.track, asked.run, found, words.entries(found))
+        if copied.why:
+            raise UserError(f"MLflow cannot be reached: {copied.why}", where=asked.track, do="try again later")
     if asked.json:
         print(json.dumps([str(path) for path in paths]))
     else:

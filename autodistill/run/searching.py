@@ -7,15 +7,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autodistill import engine, journal, ledger, report, spec
+from autodistill import engine, journal, ledger, report, spec, track
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
 from autodistill.run import beside, certify, compose, prepare
-from autodistill.run.readings import readings_of
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change
 from autodistill.run.progress import Progress, Watch, silent
+from autodistill.run.readings import readings_of
 
 FIRST_GUESS = 5.0  # seconds a candidate is thought to take before any has been seen
 
@@ -125,7 +125,7 @@ class _Search:
         minutes = self.spec.budget.minutes
         deadline = None if minutes is None else start + 60 * minutes
         pump = engine.build(self.spec.engine, shop)
-        self._say(controller, deadline, start)
+        self._say(deadline, start)
         while deadline is None or time.monotonic() < deadline:
             step = controller.next()
             for event in step.events:
@@ -140,7 +140,7 @@ class _Search:
             log.append(event)
             controller.tell(event)
             self._take(event)
-            self._say(controller, deadline, start)
+            self._say(deadline, start)
         self.seconds["search"] = time.monotonic() - start
         return controller
 
@@ -154,7 +154,7 @@ class _Search:
         seen = self.durations.get(family) or [one for many in self.durations.values() for one in many]
         return median(seen) if seen else 0.0
 
-    def _say(self, controller: Controller, deadline: float | None, start: float) -> None:
+    def _say(self, deadline: float | None, start: float) -> None:
         done, total = len(self.entries), self.spec.budget.trials
         pace = (time.monotonic() - start) / done if done else FIRST_GUESS
         by_clock = None if deadline is None else max(0.0, deadline - time.monotonic())
@@ -183,7 +183,10 @@ class _Search:
                 self.watch(Progress(phase="track", text=f"the Optuna storage is away: {why}"))
         if where.get("mlflow"):
             self.watch(Progress(phase="track", text="copying to MLflow"))
-            track.sync(where["mlflow"], self.spec.name, self.folder, found, tuple(self.entries.values()))
+            copied = track.sync(where["mlflow"], self.folder, found, tuple(self.entries.values()))
+            if copied.why:
+                again = f"autodistill report {self.folder} --track copies it later"
+                self.watch(Progress(phase="track", text=f"MLflow is away ({copied.why}); {again}"))
 
 
 def _meters(shop: Workshop) -> set[str]:
