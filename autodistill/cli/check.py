@@ -70,8 +70,8 @@ def _print(found: dict[str, Any]) -> None:
     budget.append(duration(60 * found["budget"]["minutes"]) if found["budget"]["minutes"] else "")
     out.print(f"  budget: at most {' and '.join(one for one in budget if one)}, after the teacher is fitted once")
     out.print(
-        f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if the student neither gains nor "
-        f"loses (5 % of rows decided differently, assumed):"
+        f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if the student neither gains "
+        "nor loses (5 % of rows decided differently, assumed):"
     )
     out.print(_table(found))
     if found["missing_for_sign_off"]:

@@ -42,6 +42,5 @@ def _every(out: Any, found: dict[str, Any]) -> None:
         if entry.state == "finished" and entry.verdict is not None:
             failed = [f.id for f in entry.findings if f.required and f.outcome == "FAIL"]
             why = "fails " + ", ".join(failed) if failed else "passes or is undecided in every test"
-        out.print(
-            f"  {entry.candidate.number:>4}  {entry.state:<9} {entry.candidate.key}  {words.name(entry.candidate)}  {error}  {why}"
-        )
+        about = f"{entry.candidate.key}  {words.name(entry.candidate)}"
+        out.print(f"  {entry.candidate.number:>4}  {entry.state:<9} {about}  {error}  {why}")

@@ -54,11 +54,7 @@ def _measure(candidate: Candidate, shop: Workshop) -> Event:
     """Readings of the artefact before it is trained (families that are fitted are fitted first)."""
     start = time.monotonic()
     key = shop.reading_key(candidate)
-    readings: Mapping[str, Reading]
-    if shop.lab.known(key):
-        readings = shop.lab.readings(key)
-    else:
-        readings = shop.lab.first(key, _shape(candidate, shop))
+    readings = shop.lab.readings(key) if shop.lab.known(key) else shop.lab.first(key, _shape(candidate, shop))
     findings = shop.meters(readings)
     if any(finding.outcome == "FAIL" for finding in findings):
         entry = Entry(

@@ -215,14 +215,10 @@ class Controller:
         """Tell the study what became of a proposal; what repeats an earlier one has that one's result."""
         of = self.trials[number].of
         source = self.trials[number if of is None else of]
-        told = [value for name, value in zip(self.asked, source.objectives, strict=False) if name in self.objectives]
-        known = [value for value in told if value is not None]
-        if source.state == "refused":
-            self._study.refuse(number, source.constraints)
-        elif source.state == "finished" and len(known) == len(told):
-            self._study.tell(number, known, source.constraints)
-        else:
-            self._study.forget(number)
+        if source.state == "broken":
+            return self._study.forget(number)
+        told = [value for name, value in zip(self.asked, source.objectives, strict=True) if name in self.objectives]
+        self._study.tell(number, told, source.constraints, trained=source.state == "finished")
 
     def _judge_energy(self) -> None:
         """The redundancy gate, at a fixed number of readings so that a replay comes to the same."""
@@ -246,7 +242,10 @@ class Controller:
                 self._inform(number)
 
     def _new_study(self) -> Study:
-        return Study(self.space, len(self.objectives), self.constraint_names, self.seed, self.sampler)
+        problem = samplers.Problem(
+            space=self.space, objectives=self.objectives, constraints=self.constraint_names, exact=self._exact
+        )
+        return Study(problem, self.seed, self.sampler)
 
 
 def _job(trial: Trial) -> Job:

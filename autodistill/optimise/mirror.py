@@ -8,7 +8,7 @@ from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autodistill.optimise.controller import Controller, Trial
-from autodistill.optimise.study import distribution
+from autodistill.optimise.distributions import distribution
 
 KEY = "autodistill.key"
 

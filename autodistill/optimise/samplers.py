@@ -6,10 +6,13 @@ of the proposal) and everything else that it knows from the study's trials.
 
 import hashlib
 import warnings
-from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
+
+from autodistill.optimise.exact import ExactSampler
+from autodistill.space import Space
 
 STARTUP = 12
 """So many finished candidates, the fixed first ones among them, before TPE models anything."""
@@ -22,20 +25,33 @@ def _tpe(seed: int) -> BaseSampler:
         return TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=False)
 
 
-def _nsga2(seed: int) -> BaseSampler:
-    return NSGAIISampler(seed=seed, population_size=20)
+SAMPLERS = ("exact", "tpe", "nsga2", "random")
 
 
-def _random(seed: int) -> BaseSampler:
-    return RandomSampler(seed=seed)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """What a sampler may know beforehand: the space, the objectives and constraints by name, and which constraints are
+    exact (known before training)."""
+
+    space: Space
+    objectives: tuple[str, ...]
+    constraints: tuple[str, ...]
+    exact: frozenset[str] = frozenset()
 
 
-MAKERS: Mapping[str, Callable[[int], BaseSampler]] = {"tpe": _tpe, "nsga2": _nsga2, "random": _random}
-
-
-def make(name: str, seed: int, number: int) -> BaseSampler:
-    """The sampler of proposal ``number``; raises KeyError for a name that is none of ``MAKERS``."""
-    return MAKERS[name](stream(seed, number))
+def make(name: str, problem: Problem, seed: int, number: int) -> BaseSampler:
+    """The sampler of proposal ``number``; ValueError for a name that is none of ``SAMPLERS``."""
+    drawn = stream(seed, number)
+    match name:
+        case "exact":
+            return ExactSampler(problem.space, problem.objectives, problem.constraints, problem.exact, drawn)
+        case "tpe":
+            return _tpe(drawn)
+        case "nsga2":
+            return NSGAIISampler(seed=drawn, population_size=20)
+        case "random":
+            return RandomSampler(seed=drawn)
+    raise ValueError(f"{name!r} is none of {SAMPLERS}")
 
 
 def stream(seed: int, number: int) -> int:

@@ -4,38 +4,35 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
 from optuna.trial import TrialState
 
 from autodistill.optimise import samplers, start
-from autodistill.space import Dimension, Space
+from autodistill.optimise.distributions import suggest
+from autodistill.optimise.exact import COSTS
+from autodistill.optimise.samplers import Problem
 
 
 class Study:
     """Proposals are numbered from 0 without gaps; each is told once. Every objective is minimised."""
 
-    def __init__(self, space: Space, objectives: int, constraints: Sequence[str], seed: int, sampler: str) -> None:
+    def __init__(self, problem: Problem, seed: int, sampler: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self._space = space
-        self._constraints = tuple(constraints)
+        self._problem = problem
         self._seed = seed
         self._sampler = sampler
-        self._study = optuna.create_study(directions=["minimize"] * objectives, sampler=optuna.samplers.RandomSampler())
+        self._study = optuna.create_study(
+            directions=["minimize"] * len(problem.objectives), sampler=samplers.make(sampler, problem, seed, 0)
+        )
         self._open: dict[int, optuna.Trial] = {}
 
     def ask(self, number: int, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Values for proposal ``number``: the sampler's, or those given."""
-        self._study.sampler = samplers.make(self._sampler, self._seed, number)
+        self._study.sampler = samplers.make(self._sampler, self._problem, self._seed, number)
         if given is not None:
             self._study.enqueue_trial(dict(given))
         trial = self._study.ask()
         self._open[number] = trial
-        return start.walk(self._space, lambda dimension: _suggest(trial, dimension))
+        return start.walk(self._problem.space, lambda dimension: suggest(trial, dimension))
 
     def recall(self, number: int, values: Mapping[str, Any], *, sampled: bool) -> None:
         """Proposal ``number`` as it was made before. NSGA-II keeps its generations in the trials it samples, so what
@@ -44,38 +41,23 @@ class Study:
         if sampled and self._sampler == "nsga2":
             _ = self._open[number].relative_params
 
-    def tell(self, number: int, values: Sequence[float], constraints: Sequence[float]) -> None:
-        """A finished candidate: a value for each objective, one for each constraint (≤ 0 is feasible)."""
-        self._close(number, TrialState.COMPLETE, constraints, [float(value) for value in values])
-
-    def refuse(self, number: int, constraints: Sequence[float]) -> None:
-        """A candidate that was never trained: TPE learns from its constraints."""
-        self._close(number, TrialState.PRUNED, constraints, None)
+    def tell(self, number: int, values: Sequence[float | None], constraints: Sequence[float], *, trained: bool) -> None:
+        """A candidate's objectives and constraints (≤ 0 is feasible). Of one that was refused before training TPE
+        learns the constraints and ``exact`` the costs; one that was trained and lacks a value says nothing."""
+        names = self._problem.objectives
+        known = [float(value) for value in values if value is not None]
+        if trained and len(known) < len(names):
+            return self.forget(number)
+        trial = self._open.pop(number)
+        for name, value in zip(self._problem.constraints, constraints, strict=True):
+            trial.set_constraint(name, float(value))
+        costs = [value for name, value in zip(names, values, strict=True) if name != "error"]
+        trial.set_user_attr(COSTS, None if None in costs else costs)
+        if trained:
+            self._study.tell(trial, known)
+        else:
+            self._study.tell(trial, state=TrialState.PRUNED)
 
     def forget(self, number: int) -> None:
-        """A candidate that says nothing about the space: it broke, or a value is missing."""
-        self._close(number, TrialState.FAIL, (), None)
-
-    def _close(self, number: int, state: TrialState, constraints: Sequence[float], values: list[float] | None) -> None:
-        trial = self._open.pop(number)
-        if state != TrialState.FAIL:
-            for name, value in zip(self._constraints, constraints, strict=True):
-                trial.set_constraint(name, float(value))
-        self._study.tell(trial, values, state)
-
-
-def _suggest(trial: optuna.Trial, dimension: Dimension) -> Any:
-    if dimension.kind == "choice":
-        return trial.suggest_categorical(dimension.name, dimension.choices)
-    if dimension.kind == "int":
-        return trial.suggest_int(dimension.name, int(dimension.low), int(dimension.high), log=dimension.log)
-    return trial.suggest_float(dimension.name, dimension.low, dimension.high, log=dimension.log)
-
-
-def distribution(dimension: Dimension) -> BaseDistribution:
-    """A dimension as Optuna says it."""
-    if dimension.kind == "choice":
-        return CategoricalDistribution(dimension.choices)
-    if dimension.kind == "int":
-        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
-    return FloatDistribution(dimension.low, dimension.high, log=dimension.log)
+        """A candidate that says nothing about the space."""
+        self._study.tell(self._open.pop(number), state=TrialState.FAIL)

@@ -141,7 +141,7 @@ def _cost(entry: Entry, by: str) -> float:
 
 
 def _final(shop: Workshop, entries: Sequence[Entry], patience: float, watch: Watch) -> dict[str, Mapping[str, Reading]]:
-    """Readings of the shortlist after further runs, which must lie apart in time; as recorded where they are replayed."""
+    """Readings of the shortlist after further runs, which must lie apart in time; as recorded in a replay."""
     keys = {e.candidate.key: (shop.reading_key(e.candidate), shop.home(e.candidate) / "student.onnx") for e in entries}
     if shop.lab.teacher_path is not None:
         keys[TEACHER] = (TEACHER, shop.lab.teacher_path)

@@ -21,7 +21,8 @@ from autodistill.run.prepare import Prepared
 from autodistill.spec import Spec
 
 PACKAGES = (
-    "optuna", "torch", "scikit-learn", "fairlearn", "pandas", "mlflow", "numpy", "scipy", "onnx", "onnxruntime", "skl2onnx"
+    "optuna", "torch", "scikit-learn", "fairlearn", "pandas", "mlflow", "numpy", "scipy", "onnx", "onnxruntime",
+    "skl2onnx",
 )  # fmt: skip
 RULE = (
     "the smallest students (at most 5) whose predicted power on the audit split, from search-split rates, is at least "
@@ -150,7 +151,7 @@ def _accepted(found: Certification, one: Tested) -> str:
         parts.append(f"{speed.value:.2f} of its latency")
     if loss and loss.estimate is not None and loss.high is not None:
         parts.append(
-            f"{100 * loss.estimate:.2f} points less accurate than it (at most {100 * loss.high:.2f} at this test's level)"
+            f"{100 * loss.estimate:.2f} points less accurate (at most {100 * loss.high:.2f} at this test's level)"
         )
     required = sum(f.required for f in one.findings)
     return f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
