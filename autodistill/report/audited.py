@@ -62,6 +62,7 @@ def _group_table(key: tuple[str, str, str], found: list[Finding]) -> dict[str, A
         "origins": any(f.origin for f in found),
         "note": notes.pop() if len(notes) == 1 else "",
         "shares": any(f.teacher is not None for f in found),
+        "counted": (known.what if known else "rows").capitalize(),
     }
 
 
@@ -114,7 +115,7 @@ def test_row(finding: Finding) -> dict[str, Any]:
         "who": words.who(finding),
         "estimate": words.amount(finding, finding.estimate) if finding.estimate is not None else "no estimate",
         "bar": bars.drawn(finding) if finding.limit is not None or words.interval(finding) else None,
-        "interval": words.interval(finding),
+        "interval": words.interval(finding) or ("exact" if finding.low is not None else "no interval"),
         "limit": words.limit(finding) if finding.limit is not None else "" if finding.statement else "none",
         "outcome": finding.outcome,
         "outcome_words": words.OUTCOMES[finding.outcome],
@@ -126,7 +127,8 @@ def test_row(finding: Finding) -> dict[str, Any]:
 
 def _test_title(finding: Finding) -> str:
     if finding.check != "group_gap":
-        return words.check_title(finding.check)
+        against = ", against the teacher" if finding.limit_kind == "at_most_ratio" else ""
+        return words.check_title(finding.check) + against
     known = words.rate(finding)
     about = known.name if known else str(finding.options.get("metric", "")).replace("_", " ")
     return f"{'Growth of the gap' if finding.limit_kind == 'grows_by_at_most' else 'Gap'} in {about}"

@@ -1,11 +1,12 @@
-"""The tables below the first screen but the audit's: controls, shortlist, candidates, data, cost, digests."""
+"""The tables between the first screen and the foot, but the audit's: worth, controls, shortlist, candidates."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from autodistill import stats
 from autodistill.records import Entry, Finding, Reading
-from autodistill.report import bars, chart, numbers, words
+from autodistill.report import bars, chart, numbers, terms, words
 
 
 def percent_interval(value: Mapping[str, Any] | None) -> str:
@@ -13,6 +14,16 @@ def percent_interval(value: Mapping[str, Any] | None) -> str:
     if not value or value.get("low") is None or value.get("high") is None:
         return ""
     return f"[{numbers.fixed(100 * value['low'], 2)}, {numbers.fixed(100 * value['high'], 2)}]"
+
+
+def error_of(loss: Finding | None, confidence: float | None) -> dict[str, float]:
+    """The student's share of wrong decisions, from the finding about its loss, with Wilson limits; empty if unknown."""
+    if loss is None or loss.student is None or loss.rows <= 0 or words.rate(loss) != words.RATES["accuracy"]:
+        return {}
+    wrong = 1 - loss.student
+    level = loss.level if confidence is None else 1 - confidence
+    low, high = stats.wilson(round(wrong * loss.rows), loss.rows, level)
+    return {"value": wrong, "low": float(low), "high": float(high)}
 
 
 def points_interval(value: Mapping[str, Any] | None) -> str:
@@ -26,37 +37,14 @@ def points_interval(value: Mapping[str, Any] | None) -> str:
     return numbers.points(value["estimate"]) + bounds
 
 
-def pairs(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested mapping as lines of name and text."""
-    lines: list[tuple[str, str]] = []
-    for key, value in record.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping):
-            lines += pairs(value, f"{name}: ") or [(name, "none")]
-        elif isinstance(value, list | tuple):
-            lines.append((name, ", ".join(map(str, value)) or "none"))
-        else:
-            lines.append((name, plain(value)))
-    return lines
-
-
-def plain(value: Any) -> str:
-    """A value of a record as text; absent is said."""
-    if value is None or value == "":
-        return numbers.MISSING
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return numbers.count(value)
-    return numbers.digits(value, 4) if isinstance(value, float) else str(value)
-
-
 def worth(report: Mapping[str, Any]) -> dict[str, Any]:
     """Was distillation worth it: the student beside a twin that saw labels only."""
     found = report.get("worth") or {}
     if not found:
         return {"known": False, "sentence": "No label-only twin was trained, so this run cannot tell."}
     difference = found.get("difference") or {}
+    if not difference:
+        return {"known": False, "sentence": found.get("sentence") or "The sentence was not recorded."}
     estimate = difference.get("estimate")
     made = None
     if estimate is not None:
@@ -89,9 +77,11 @@ def controls(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _control(control: Mapping[str, Any]) -> dict[str, Any]:
     read = chart.readings(control.get("readings"))
+    missing = f"Not made: {control['reason']}" if control.get("reason") else ""
+    title = str(control.get("title") or control["name"])
     return {
-        "title": str(control.get("title") or control["name"]),
-        "what": str(control.get("what", "")),
+        "title": title[:1].upper() + title[1:],
+        "what": " ".join(part for part in (str(control.get("what", "")), missing) if part),
         "search": numbers.percent(control.get("error"), 2),
         "audit": numbers.percent((control.get("audit_error") or {}).get("value"), 2),
         "audit_spread": percent_interval(control.get("audit_error")),
@@ -110,7 +100,8 @@ def triple(read: Mapping[str, Reading]) -> list[dict[str, Any]]:
         status = reading.status if reading else "unavailable"
         cells.append(
             {
-                "text": numbers.value(reading) if known or reading is not None else numbers.MISSING,
+                "text": numbers.value(reading) if known or reading is None else "unavailable",
+                "why": "" if known or reading is None else reading.reason or "no reason recorded",
                 "sort": reading.value if reading is not None and reading.value is not None else "",
                 "spread": numbers.spread(reading),
                 "status": "" if status in {"ok", "unavailable"} else status.replace("_", " "),
@@ -193,91 +184,22 @@ def shorten(text: str, length: int = 400) -> str:
 
 def refused(report: Mapping[str, Any]) -> list[tuple[str, int]]:
     """Why candidates were refused, most frequent first."""
-    return sorted((report.get("rejected_because") or {}).items(), key=lambda item: (-item[1], item[0]))
+    found = (report.get("rejected_because") or {}).items()
+    return [(terms.reason(str(why)), n) for why, n in sorted(found, key=lambda item: (-item[1], item[0]))]
 
 
-def measured(report: Mapping[str, Any]) -> dict[str, Any]:
-    """How the readings were taken: method and status by quantity, the machine, the runtime's floor."""
-    about = report.get("measure") or {}
-    every = [r for entry in chart.entries(report) for r in entry.readings.values()]
-    every += chart.readings((report.get("teacher") or {}).get("readings")).values()
-    methods: dict[str, dict[str, Any]] = {}
-    for reading in every:
-        line = methods.setdefault(reading.quantity, {"title": numbers.title(reading.quantity), "statuses": Counter()})
-        line["statuses"][reading.status.replace("_", " ")] += 1
-        line |= {"method": reading.method, "source": reading.source, "device": reading.device}
-    floor = about.get("runtime_floor")
-    floor_reading = chart.readings({"floor": floor})["floor"] if floor else None
-    machine = about.get("machine")
-    return {
-        "tier": about.get("tier") or numbers.MISSING,
-        "floor": f"{numbers.value(floor_reading)} {numbers.spread(floor_reading)}".strip(),
-        "machine": pairs(machine) if isinstance(machine, Mapping) else [("machine", plain(machine))],
-        "methods": [line for _, line in sorted(methods.items())],
-        "notes": [str(note) for note in about.get("notes") or ()],
-    }
-
-
-def data(report: Mapping[str, Any]) -> dict[str, Any]:
-    """The table: where it came from, its splits, its groups, its leaks."""
-    about = report.get("data") or {}
-    groups_ = about.get("groups") or {}
-    return {
-        "facts": [(key, plain(about.get(key))) for key in ("table", "rows", "positive", "favourable")]
-        + [("classes", ", ".join(map(str, about.get("classes") or ())) or numbers.MISSING)],
-        "splits": [(name, numbers.count(n)) for name, n in (about.get("splits") or {}).items()],
-        "groups": [
-            (
-                name,
-                [
-                    (str(g) or "unknown", numbers.count(n) if n >= chart.SMALL_CELL else f"under {chart.SMALL_CELL}")
-                    for g, n in sizes.items()
-                ],
-            )
-            for name, sizes in groups_.items()
-        ],
-        "leakage": pairs(about.get("leakage") or {}),
-        "notes": [str(note) for note in about.get("notes") or ()],
-    }
-
-
-def method(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, Any]:
-    """How the decision was made: levels, looks, number of statements."""
-    about, policy = report.get("method") or {}, report.get("policy") or {}
-    levels = sorted({f.level for f in found if f.required})
-    return {
-        "confidence": numbers.percent(policy["confidence"], 0) if "confidence" in policy else numbers.MISSING,
-        "choose": plain(policy.get("choose")),
-        "m": plain(about.get("m")),
-        "rule": plain(about.get("shortlist_rule")),
-        "looks": pairs(about.get("looks") or {}),
-        "levels": ", ".join(numbers.percent(level, 2) for level in levels) or numbers.MISSING,
-    }
-
-
-def cost(report: Mapping[str, Any]) -> dict[str, Any]:
-    """What the search spent."""
-    about = report.get("cost") or {}
-    spent = about.get("seconds") or {}
-    counted = [(key.replace("_", " "), plain(about.get(key))) for key in ("trained", "refused", "duplicates", "broken")]
-    return {
-        "counts": counted,
-        "seconds": [(key.replace("_", " "), numbers.seconds(value)) for key, value in spent.items()],
-        "extra": pairs(
-            {k: v for k, v in about.items() if k not in {"seconds", "trained", "refused", "duplicates", "broken"}}
-        ),
-    }
-
-
-def purpose(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the system is for and who answers for it."""
-    spec = report.get("spec") or {}
-    names = {"purpose": "Purpose", "owner": "Owner", "out_of_scope": "Out of scope", "seed": "Seed", "trials": "Trials"}
-    return [(words_, plain(spec.get(key))) for key, words_ in names.items()]
-
-
-def digests(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """SHA-256 of everything that the decision rests on."""
-    lines = [(name, plain((report.get(name) or {}).get("sha256"))) for name in ("spec", "policy", "data")]
-    lines.append(("teacher", plain((report.get("teacher") or {}).get("digest"))))
-    return lines + [(name, plain(value)) for name, value in (report.get("files") or {}).items()]
+def fairlearn(report: Mapping[str, Any]) -> list[dict[str, str]]:
+    """fairlearn's point values as cells; those of very small groups withheld."""
+    lines = []
+    for found in report.get("fairlearn") or ():
+        group, rows = found.get("group"), found.get("denominator")
+        hidden = group is not None and rows is not None and rows < chart.SMALL_CELL
+        cells = {
+            who: "withheld" if hidden else "undefined" if found.get(who) is None else numbers.fixed(found[who], 4)
+            for who in ("teacher", "student")
+        }
+        about = "all groups" if group is None else str(group) or "unknown"
+        lines.append(
+            {"metric": found["metric"].replace("_", " "), "attribute": found["attribute"], "group": about, **cells}
+        )
+    return lines

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autodistill.records import Finding, Reading
-from autodistill.report import audited, chart, numbers, sections, words
+from autodistill.report import audited, chart, numbers, record, sections, terms, words
 
 BADGES = {
     "PASS": "Certified",
@@ -33,21 +33,27 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         "reported": audited.reported(found),
         "worth": sections.worth(report),
         "controls": sections.controls(report),
-        "fairlearn": report.get("fairlearn") or [],
+        "fairlearn": sections.fairlearn(report),
         "shortlist": sections.shortlist(report),
         "candidates": sections.candidates(report),
         "refused": sections.refused(report),
-        "measured": sections.measured(report),
-        "data": sections.data(report),
-        "method": sections.method(report, found),
+        "measured": record.measured(report),
+        "data": record.data(report),
+        "method": record.method(report, found),
         "policy_text": str((report.get("policy") or {}).get("text") or numbers.MISSING),
         "spec_text": str((report.get("spec") or {}).get("text") or numbers.MISSING),
-        "cost": sections.cost(report),
-        "purpose": sections.purpose(report),
-        "digests": sections.digests(report),
-        "environment": sections.pairs(report.get("environment") or {}),
-        "notes": [str(note) for note in report.get("notes") or ()],
+        "cost": record.cost(report),
+        "purpose": record.purpose(report),
+        "digests": record.digests(report),
+        "environment": record.pairs(report.get("environment") or {}),
+        "notes": _notes(report),
     }
+
+
+def _notes(report: Mapping[str, Any]) -> list[str]:
+    """The run's own notes, less those that the verdict's sentence says already."""
+    said = str(report["verdict"].get("sentence") or "")
+    return [note for note in map(str, report.get("notes") or ()) if note not in said]
 
 
 def _head(report: Mapping[str, Any]) -> dict[str, str]:
@@ -55,7 +61,7 @@ def _head(report: Mapping[str, Any]) -> dict[str, str]:
     return {
         "name": str(report.get("name", "unnamed")),
         "title": str(report.get("title") or report.get("name", "unnamed")),
-        "created": str(report.get("created") or "time not recorded"),
+        "created": terms.moment(str(report.get("created") or "time not recorded")),
         "kind": str(report.get("kind", "search")),
         "policy": f"{policy.get('name', 'not named')} {policy.get('version', '')}".strip(),
         "policy_sha": str(policy.get("sha256", ""))[:12],
@@ -66,7 +72,7 @@ def _head(report: Mapping[str, Any]) -> dict[str, str]:
 def _verdict(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     verdict = report["verdict"]
     names = {f.id: f for f in found}
-    because = [words.sentence(names[i]) if i in names else str(i) for i in verdict.get("because", ())]
+    because = [words.sentence(names[i]) if i in names else terms.test(str(i)) for i in verdict.get("because", ())]
     return {
         "decision": verdict["decision"],
         "badge": BADGES[verdict["decision"]],
@@ -101,7 +107,7 @@ def _beside(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
             "words": "",
         }
     )
-    rows += [_quantity(name, ours, theirs) for name in _quantities(ours, theirs)]
+    rows += [_quantity(name, ours, theirs, found) for name in _quantities(ours, theirs)]
     if entry is None:
         rows = [row | {"student": NOBODY, "ratio": "–", "words": ""} for row in rows]
     return {
@@ -118,9 +124,11 @@ def _beside(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
 
 def _audit_error(report: Mapping[str, Any], teacher: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     line: Mapping[str, Any] = next((x for x in report.get("shortlist", ()) if x["key"] == chosen(report)), {})
-    student = line.get("error_audit") or (report.get("student") or {}).get("error_audit") or {}
     before = teacher.get("error_audit") or {}
     loss = next((f for f in found if f.check == "accuracy_loss" and f.estimate is not None), None)
+    student = line.get("error_audit") or sections.error_of(loss, (report.get("policy") or {}).get("confidence"))
+    if not student and loss is not None and loss.student is not None:
+        student = {"value": 1 - loss.student}  # the finding speaks of rows decided rightly
     return {
         "title": "Error, audit split",
         "note": "share of rows decided wrongly; interval of each",
@@ -147,16 +155,20 @@ def _quantities(ours: Mapping[str, Reading], theirs: Mapping[str, Reading]) -> l
     return [*lead, *energies, *(name for name in wanted if name not in lead)]
 
 
-def _quantity(name: str, ours: Mapping[str, Reading], theirs: Mapping[str, Reading]) -> dict[str, Any]:
+def _quantity(
+    name: str, ours: Mapping[str, Reading], theirs: Mapping[str, Reading], found: list[Finding]
+) -> dict[str, Any]:
     student, teacher = ours.get(name), theirs.get(name)
     s, t = (student.value if student else None), (teacher.value if teacher else None)
-    factor, how = numbers.ratio(s, t), ""
+    factor, how = numbers.ratio(s, t) if s is not None and t is not None else "no ratio", ""
     quotient = s / t if s is not None and t else None
     together = ours.get("latency_ratio") if name == "latency" else None
     if together is not None and together.value is not None:
         quotient = together.value
         factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}×"
-        how = f"{numbers.spread(together)} read interleaved".strip() + _status(together)
+        tested = next((f for f in found if f.check == name and f.limit_kind == "at_most_ratio"), None)
+        interval = f"tested: {words.measured(tested)}" if tested else numbers.spread(together)
+        how = f"{interval}, read interleaved".strip(", ") + _status(together)
     elif name.startswith("latency") and quotient is not None:
         how = "quotient of two readings"
     said = _factor_words(name, quotient)
@@ -202,4 +214,5 @@ def _obstacles(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any
     blocking = sorted((f for f in found if f.required and f.outcome in order), key=lambda f: order[f.outcome])
     lines = [{"outcome": f.outcome, "name": words.OUTCOMES[f.outcome], "text": words.sentence(f)} for f in blocking]
     refused = sorted((report.get("rejected_because") or {}).items(), key=lambda item: -item[1])
-    return {"shown": True, "lines": lines, "candidate": chosen(report), "refused": refused[:6]}
+    shown = [(terms.reason(str(why)), n) for why, n in refused[:6]]
+    return {"shown": True, "lines": lines, "candidate": chosen(report), "refused": shown}

@@ -100,7 +100,7 @@ def reference_size(finding: Finding) -> float:
 
 def interval(finding: Finding) -> str:
     """``[low, high]`` in the unit of the estimate; empty where there is none."""
-    if finding.low is None and finding.high is None:
+    if (finding.low is None and finding.high is None) or finding.low == finding.high == finding.estimate:
         return ""
     return f"[{amount(finding, finding.low, unit=False)}, {amount(finding, finding.high, unit=False)}]"
 

@@ -69,7 +69,7 @@
       const [a, b] = s.x.domain(), all = s.x.ticks();
       const lead = (v, of) => of.includes(Math.round(v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9))));
       const marks = [all, all.filter((v) => lead(v, [1, 2, 5])), all.filter((v) => lead(v, [1]))].find((m) => m.length <= ticks + 1) ?? all.filter((v, i) => i % Math.ceil(all.length / ticks) === 0);
-      bottom.tickValues(marks.length ? marks : [a, b]).tickFormat((v) => d3.format(",~g")(+v.toPrecision(3)).replace("−", "−"));
+      bottom.tickValues(marks.length > 2 ? marks : d3.ticks(a, b, ticks)).tickFormat((v) => d3.format(",~g")(+v.toPrecision(3)).replace("−", "−"));
     } else bottom.ticks(ticks);
     svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(0,${size.height - margin.bottom})`).call(bottom);
     svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(s.y).ticks(6).tickSizeOuter(0).tickSizeInner(-(size.width - margin.left - margin.right)).tickPadding(8).tickFormat((v) => `${v}\u202f%`));
@@ -106,8 +106,9 @@
     dots.append("path").attr("d", (p) => symbol(kindOf(p), p.kind === "teacher" ? 150 : p.kind === "control" ? 62 : 46));
     label(sorted, at, up, size, s.near);
     walk(dots, sorted, at, up, axis);
-    const front = shown.filter((p) => p.front).length;
-    $("chart-note").textContent = `${shown.length} of ${known.length} shown. Strong points: the search's front over all its objectives (${front}); faint ones are dominated. The line joins what is non-dominated on these two axes. Ringed: the certified student or the finalist.`;
+    const front = shown.filter((p) => p.front).length, ringed = shown.find((p) => p.role === "certified" || p.role === "finalist");
+    const strong = front ? `Strong points: the search's front over all its objectives (${front}); faint ones are dominated. The line joins what is non-dominated on these two axes.` : "No student shown is on the search's front over all its objectives.";
+    $("chart-note").textContent = `${shown.length} of ${known.length} shown. ${strong}${ringed ? ` Ringed: the ${ringed.role === "certified" ? "certified student" : "finalist, not certified"}.` : ""}`;
   }
 
   /** Names of what a reader looks for; a name that would lie on another is moved or left out. */
