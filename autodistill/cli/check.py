@@ -22,9 +22,11 @@ def run(asked: argparse.Namespace) -> int:
 
 def _found(asked: Any) -> dict[str, Any]:
     from autodistill import auditor, data
+    from autodistill.run import prepare
     from autodistill.run.certify import LENGTH
 
     dataset = data.load(asked.data, asked.seed)
+    prepare.refuse_losses(asked, dataset)
     level = asked.policy.alpha / asked.policy.looks
     return {
         "name": asked.name,

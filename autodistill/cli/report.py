@@ -3,7 +3,6 @@
 import argparse
 import json
 
-from autodistill.cli import words
 from autodistill.errors import UserError
 
 
@@ -16,9 +15,9 @@ def run(asked: argparse.Namespace) -> int:
     if asked.track is not None:
         from autodistill import track
 
-        copied = track.sync(asked.track, asked.run, found, words.entries(found))
-        if copied.why:
-            raise UserError(f"MLflow cannot be reached: {copied.why}", where=asked.track, do="try again later")
+        copied = track.sync(asked.track, str(found["name"]), asked.run, found)
+        for note in copied.notes:
+            raise UserError(note, where=asked.track, do="try again later")
     if asked.json:
         print(json.dumps([str(path) for path in paths]))
     else:

@@ -24,6 +24,7 @@ SECONDS = 0.8  # of turns, at most; a run of small models is exact after 0.3 s
 COUNTED = 256  # rows that trees are walked on
 MODELS = Path(runtime.__file__).parent
 TEACHER = "teacher"
+RULES = 2  # of counting work: what was read under others is read again
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,8 +132,18 @@ class Lab:
         return any(run.teacher == self.teacher or record.key == TEACHER for run in record.runs)
 
     def _address(self, key: str) -> Path:
-        """Readings depend on key, rows, machine, runtime, batch and threads; the teacher's is kept with each run."""
-        told = [key, self._stored.stem, self.environment, self.cores, self.batch, self.threads]
+        """Readings depend on key, rows, machine, runtime, batch and threads; which teacher stood beside is kept with each
+        run, and "teacher" is a key for every teacher, so its digest belongs to it."""
+        told = [
+            key,
+            RULES,
+            self.teacher if key == TEACHER else "",
+            self._stored.stem,
+            self.environment,
+            self.cores,
+            self.batch,
+            self.threads,
+        ]
         return self.cache / "readings" / f"{digest(encode(told))[:24]}.json"
 
     def _record(self, key: str) -> Record:

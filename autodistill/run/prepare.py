@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from autodistill import __version__, data, measure, plugins, teacher
+from autodistill.errors import SpecError
 from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Reading, digest, encode
@@ -47,6 +48,7 @@ def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
     start = time.monotonic()
     watch(Progress(phase="data", text=f"reading {spec.data.table}"))
     dataset = data.load(spec.data, spec.seed)
+    refuse_losses(spec, dataset)
     encoding = fit_encoding(spec, dataset)
     seconds["data"] = time.monotonic() - start
     start = time.monotonic()
@@ -95,6 +97,18 @@ def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
     }
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
+
+
+def refuse_losses(spec: Spec, dataset: Dataset) -> None:
+    """SpecError for a loss that says nothing for this many classes, before anything is trained."""
+    for arm in spec.space.arms:
+        least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
+        if len(dataset.classes) < least:
+            raise SpecError(
+                f"{arm.loss} needs {least} classes or more, the table has {len(dataset.classes)}",
+                where=f"{spec.path}: distill.loss",
+                do="take it out of the list",
+            )
 
 
 def fit_encoding(spec: Spec, dataset: Dataset) -> Encoding:

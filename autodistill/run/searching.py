@@ -13,10 +13,11 @@ from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
 from autodistill.run import beside, certify, compose, prepare
 from autodistill.run.exits import EXIT
-from autodistill.run.folder import RunFile, larger, read_run, refuse_change
+from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
 from autodistill.run.readings import readings_of
 
+STUDENT = "student.onnx"
 FIRST_GUESS = 5.0  # seconds a candidate is thought to take before any has been seen
 
 
@@ -70,6 +71,7 @@ class _Search:
     elapsed: float = 0.0
     entries: dict[int, Entry] = field(default_factory=dict)
     durations: dict[str, list[float]] = field(default_factory=dict)
+    tracker: track.Tracker | None = None
 
     def run(self) -> Result:
         """Everything in order."""
@@ -90,12 +92,19 @@ class _Search:
         book = ledger.Ledger(Path("reports"))
         policy = self.spec.policy
         book.once("policy", {"name": policy.name, "version": policy.version, "sha256": policy.sha256})
+        uri = self.spec.track.get("mlflow")
+        if uri:
+            self.tracker = track.Tracker(uri, self.spec.name, self.spec.name, self.folder)
+            self.tracker.start({"spec_sha256": self.spec.sha256, "policy_sha256": policy.sha256, **there.identity})
         with journal.Journal(self.folder / "journal.jsonl") as log:
             controller = self._loop(made.shop, log)
             start = time.monotonic()
             entries = tuple(self.entries[number] for number in sorted(self.entries))
             tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"])
             controls = beside.controls(made.shop, tested, self.watch)
+            if tested.finalist is not None:
+                student = made.shop.home(tested.finalist.entry.candidate) / STUDENT
+                write_whole(self.folder / STUDENT, student.read_bytes())
             self.seconds["certify"] = time.monotonic() - start
             found = compose.compose(
                 self.spec, made, controller, tested, self.entries, controls, self._cost(controller, log)
@@ -147,6 +156,8 @@ class _Search:
     def _take(self, event: Event) -> None:
         if event.entry is not None:
             self.entries[event.number] = event.entry
+            if self.tracker is not None:
+                self.tracker.candidate(event.entry)
         self.elapsed = max(self.elapsed, float(event.data.get("elapsed", 0.0)))
 
     def _expected(self, family: str) -> float:
@@ -176,17 +187,17 @@ class _Search:
 
     def _track(self, found: dict[str, Any], controller: Controller) -> None:
         """Copies: MLflow and an Optuna storage. Their absence is a note, never an error."""
-        where = self.spec.track
-        if where.get("optuna"):
-            why = mirror(where["optuna"], self.spec.name, controller)
+        if self.spec.track.get("optuna"):
+            why = mirror(self.spec.track["optuna"], self.spec.name, controller)
             if why:
                 self.watch(Progress(phase="track", text=f"the Optuna storage is away: {why}"))
-        if where.get("mlflow"):
+        if self.tracker is not None:
             self.watch(Progress(phase="track", text="copying to MLflow"))
-            copied = track.sync(where["mlflow"], self.folder, found, tuple(self.entries.values()))
-            if copied.why:
-                again = f"autodistill report {self.folder} --track copies it later"
-                self.watch(Progress(phase="track", text=f"MLflow is away ({copied.why}); {again}"))
+            student = self.folder / STUDENT if found["certified"] else None
+            copied = self.tracker.finish(found, self.folder, student)
+            for note in copied.notes:
+                again = f"`autodistill report {self.folder} --track URI` copies it later"
+                self.watch(Progress(phase="track", text=f"{note}; {again}"))
 
 
 def _meters(shop: Workshop) -> set[str]:

@@ -4,7 +4,7 @@ The format is protocol buffers (onnx/onnx.proto, field numbers beside each reade
 is kept: nodes, attributes, the shapes of weights, metadata, and where a file points outside itself.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,22 @@ from autodistill.runtime import wire
 DEEPEST = 24  # subgraphs within subgraphs; nobody writes these by hand
 EXTERNAL = 1  # TensorProto.DataLocation
 NUMBERS = {1: 4, 2: 1, 3: 1, 6: 4, 10: 2, 11: 8, 16: 2}  # TensorProto.DataType of weights -> bytes a number
-LEARNED = ("coefficients", "intercepts", "nodes_values", "class_weights", "target_weights")
+READ = {1: (4, "<f4"), 2: (5, "u1")}  # of these types, attributes keep their values: field, numpy's name
+LEARNED = (
+    "coefficients", "intercepts", "nodes_values", "class_weights", "target_weights", "nodes_splits", "leaf_weights",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A weight: its name, TensorProto data type, shape, and the file it lies in (None: this one)."""
+    """A weight: its name, TensorProto data type, shape, and the file it lies in (None: this one). ``values`` are kept
+    of attributes only, float32 and uint8, flat."""
 
     name: str
     dtype: int
     dims: tuple[int, ...]
     external: str | None = None
+    values: npt.NDArray[Any] | None = field(default=None, compare=False, repr=False)
 
     @property
     def elements(self) -> int:
@@ -55,11 +60,18 @@ class Graph:
     outputs: tuple[str, ...]
     tensors: list[Tensor] = field(default_factory=list)
 
+    def dense(self) -> tuple[Tensor, ...]:
+        """Weight tensors, without those that are the nodes of trees."""
+        trees = [node.attributes.values() for node in self.nodes if node.op == "TreeEnsemble"]
+        apart = {id(one) for values in trees for one in values if isinstance(one, Tensor)}
+        return tuple(t for t in self.tensors if t.dtype in NUMBERS and id(t) not in apart)
+
     def parameters(self) -> int:
         """Numbers in weight tensors, and those that trees and linear models learned."""
-        dense = sum(tensor.elements for tensor in self.tensors if tensor.dtype in NUMBERS)
-        lists = (node.attributes.get(name) for node in self.nodes for name in LEARNED)
-        return dense + sum(one.size for one in lists if isinstance(one, np.ndarray))
+        learned = [node.attributes.get(name) for node in self.nodes for name in LEARNED]
+        lists = sum(one.size for one in learned if isinstance(one, np.ndarray))
+        cuts = sum(one.elements for one in learned if isinstance(one, Tensor))
+        return sum(tensor.elements for tensor in self.dense()) + lists + cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +149,24 @@ def _tensor(data: memoryview, name: str = "") -> Tensor:
     return Tensor(name, dtype, tuple(dims), entries.get("location", "") if location == EXTERNAL or entries else None)
 
 
+def _with_values(data: memoryview) -> Tensor:
+    """A tensor and its values: raw_data 9, else float_data 4 or int32_data 5 (uint8 lies there, a varint each)."""
+    tensor = _tensor(data)
+    if tensor.dtype not in READ or tensor.external is not None:
+        return tensor
+    listed, kind_of = READ[tensor.dtype]
+    parts = [np.zeros(0, kind_of)]
+    for number, kind, value in wire.fields(data):
+        if number == 9 or number == listed == 4:
+            parts.append(np.frombuffer(value, kind_of))
+        elif number == listed:
+            parts.append(_int_list(kind, value).astype(kind_of))
+    values = np.concatenate(parts)
+    if values.size != tensor.elements:
+        raise ValueError("a tensor has not the values that its shape says")
+    return replace(tensor, values=values)
+
+
 def _sparse(data: memoryview, found: list[Tensor]) -> None:
     """SparseTensorProto: values 1, indices 2."""
     found += [_tensor(value) for number, _, value in wire.fields(data) if number in {1, 2}]
@@ -158,7 +188,7 @@ def _attribute(data: memoryview, found: list[Tensor], depth: int) -> tuple[str, 
         elif number == 4:
             single = bytes(value)
         elif number in {5, 10}:
-            single = _tensor(value)
+            single = _with_values(value)
             found.append(single)
         elif number in {6, 11}:
             single = _graph(value, found, depth + 1)

@@ -34,20 +34,21 @@ ARITHMETIC = {"float": "fp32", "float16": "fp16", "bfloat16": "fp16", "int8": "i
 CONTROL = ("If", "Loop", "Scan")  # what they run is counted node by node
 # operators whose work is moving their inputs and outputs, a few operations an element
 _MOVES = """
-    Abs Add And ArgMax ArgMin ArrayFeatureExtractor AveragePool BatchNormalization BiasGelu
-    BiasSoftmax Binarizer BitShift Cast Ceil Clip Compress Concat Constant ConstantOfShape Cos
-    CumSum DepthToSpace DequantizeLinear Div Dropout DynamicQuantizeLinear Elu Equal Erf Exp Expand
-    EyeLike FastGelu FeatureVectorizer Flatten Floor Gather GatherElements GatherND Gelu
-    GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual HardSigmoid HardSwish Hardmax Identity
-    Imputer InstanceNormalization IsInf IsNaN LabelEncoder LayerNormalization LeakyRelu Less
-    LessOrEqual Log LogSoftmax Max MaxPool Mean Min Mish Mod Mul Neg NonZero Normalizer Not OneHot
-    OneHotEncoder Or PRelu Pad Pow QLinearAdd QLinearAveragePool QLinearConcat
-    QLinearGlobalAveragePool QLinearLeakyRelu QLinearMul QLinearSigmoid QLinearSoftmax
-    QuantizeLinear QuickGelu RMSNormalization Range Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp
-    ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu ReorderInput
-    ReorderOutput Reshape Resize Round Scaler ScatterND Selu Shape Sigmoid Sign
-    SimplifiedLayerNormalization Sin Size SkipLayerNormalization SkipSimplifiedLayerNormalization
-    Slice Softmax Softplus SpaceToDepth Split Sqrt Squeeze StringNormalizer Sub Sum Swish Tanh Tile
+    Abs Acos Acosh Add And ArgMax ArgMin ArrayFeatureExtractor Asin Asinh Atan Atanh AveragePool
+    BatchNormalization BiasGelu BiasSoftmax Binarizer BitShift Cast Ceil Celu Clip Compress
+    Concat Constant ConstantOfShape Cos Cosh CumSum DepthToSpace DequantizeLinear Div Dropout
+    DynamicQuantizeLinear Elu Equal Erf Exp Expand EyeLike FastGelu FeatureVectorizer Flatten
+    Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalMaxPool Greater
+    GreaterOrEqual HardSigmoid HardSwish Hardmax Identity Imputer InstanceNormalization IsInf
+    IsNaN LabelEncoder LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax Max MaxPool
+    Mean Min Mish Mod Mul Neg NonZero Normalizer Not OneHot OneHotEncoder Or PRelu Pad Pow
+    QLinearAdd QLinearAveragePool QLinearConcat QLinearGlobalAveragePool QLinearLeakyRelu
+    QLinearMul QLinearSigmoid QLinearSoftmax QuantizeLinear QuickGelu RMSNormalization Range
+    Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd
+    ReduceSum ReduceSumSquare Relu ReorderInput ReorderOutput Reshape Resize Round Scaler
+    ScatterND Selu Shape Shrink Sigmoid Sign SimplifiedLayerNormalization Sin Sinh Size
+    SkipLayerNormalization SkipSimplifiedLayerNormalization Slice Softmax Softplus Softsign
+    SpaceToDepth Split Sqrt Squeeze StringNormalizer Sub Sum Swish Tan Tanh ThresholdedRelu Tile
     TopK Transpose Trilu Unsqueeze Upsample Where Xor ZipMap
 """
 MOVES = frozenset(_MOVES.split())
@@ -103,7 +104,7 @@ def count(path: Path, rows: "Features", batch: int = 1) -> Work:
         key_bytes=sum(_key_bytes(seen[node.inputs[0]]) for node in look_ups),
         tree_visits=sum(trees.visits(node, seen[node.inputs[0]]) for node in tree_nodes),
         tree_bytes=sum(trees.size(node) for node in tree_nodes) * trees.NODE_BYTES,
-        weights=sum(t.elements * graph.NUMBERS[t.dtype] for t in model.graph.tensors if t.dtype in graph.NUMBERS),
+        weights=sum(t.elements * graph.NUMBERS[t.dtype] for t in model.graph.dense()),
         parameters=model.graph.parameters(),
         unknown=tuple(sorted(unknown)),
     )
