@@ -18,12 +18,13 @@ help:
 
 # The pinned versions are what the project is tested with; where they cannot be had, the floors of pyproject.toml hold.
 define install
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $@"; exit 2; }
-	$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e "$(1)" \
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $@"; exit 2; }
+	@echo "installing into $(VENV): $(1)"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e "$(1)" \
 	  || { echo "the pinned versions cannot be had here: taking newer ones"; \
 	       $(BIN)/pip install -q --disable-pip-version-check -e "$(1)"; }
-	touch $@
+	@touch $@
 endef
 
 $(VENV)/.installed: pyproject.toml constraints.txt

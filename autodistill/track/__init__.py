@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -142,6 +142,14 @@ def sync(
     return tracker.finish(report, folder, student if report.get("certified") and student.exists() else None)
 
 
+class _Sent(NamedTuple):
+    """What MLflow has of a candidate; it lets a parameter be said once."""
+
+    run_id: str
+    content: str
+    params: frozenset[str]
+
+
 class _Copy:
     """The calls themselves, made by one thread. Raises whatever MLflow raises."""
 
@@ -154,7 +162,7 @@ class _Copy:
         self.experiment = self._experiment(experiment)
         self.mine = self._mine()
         self.run_id = ""
-        self.sent: dict[str, Any] = {}
+        self.sent: dict[str, _Sent] = {}
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -195,26 +203,28 @@ class _Copy:
         self.run_id = str(run.info.run_id)
         fresh = {mlflow_name(k): str(v)[:5000] for k, v in given.items() if mlflow_name(k) not in run.data.params}
         self._log(self.run_id, {}, fresh, {})
-        self.sent = {r.data.tags.get(KEY, ""): r for r in self._search("mlflow.parentRunId", self.run_id)}
+        for there in self._search("mlflow.parentRunId", self.run_id):
+            whole = there.data.tags.get(CONTENT, "") if there.info.status in {"FINISHED", "FAILED"} else ""
+            sent = _Sent(str(there.info.run_id), whole, frozenset(there.data.params))
+            self.sent[there.data.tags.get(KEY, "")] = sent
 
     def candidate(self, entry: Entry) -> None:
         """A nested run, unless it is there with this content."""
         key, content = entry.candidate.key, records.digest(records.encode(entry))[:16]
         there = self.sent.get(key)
-        if there is not None and there.data.tags.get(CONTENT) == content and there.info.status == "FINISHED":
+        if there is not None and there.content == content:
             return
-        tags = {
-            "mlflow.parentRunId": self.run_id,
-            "mlflow.runName": f"{entry.candidate.number} {entry.candidate.family}",
-        }
-        run = there if there is not None else self.client.create_run(self.experiment, tags=tags | {KEY: key})
+        name = f"{entry.candidate.number} {entry.candidate.family}"
+        if there is None:
+            tags = {"mlflow.parentRunId": self.run_id, "mlflow.runName": name, KEY: key}
+            there = _Sent(str(self.client.create_run(self.experiment, tags=tags).info.run_id), "", frozenset())
         said = {"autodistill.state": entry.state, CONTENT: content, "autodistill.reason": entry.reason[:5000]}
         if entry.verdict is not None:  # of the search split: a screening, not a verdict
             said["autodistill.screening"] = entry.verdict.decision
-        fresh = {k: v for k, v in params(entry).items() if k not in run.data.params}
-        self._log(run.info.run_id, metrics(entry), fresh, said)
-        self.client.set_terminated(run.info.run_id, "FAILED" if entry.state == "broken" else "FINISHED")
-        self.sent[key] = run
+        given = params(entry)
+        self._log(there.run_id, metrics(entry), {k: v for k, v in given.items() if k not in there.params}, said)
+        self.client.set_terminated(there.run_id, "FAILED" if entry.state == "broken" else "FINISHED")
+        self.sent[key] = _Sent(there.run_id, content, there.params | set(given))
 
     def _log(
         self, run_id: str, figures: Mapping[str, float], given: Mapping[str, str], tags: Mapping[str, str]
