@@ -132,8 +132,8 @@ class Lab:
         return any(run.teacher == self.teacher or record.key == TEACHER for run in record.runs)
 
     def _address(self, key: str) -> Path:
-        """Readings depend on key, rows, machine, runtime, batch and threads. Which teacher stood beside is kept with the
-        run; "teacher" is a key for every teacher, so its digest belongs to it."""
+        """Readings depend on key, rows, machine, runtime, batch and threads. Which teacher stood beside is kept with
+        the run; "teacher" is a key of every teacher, so its digest belongs to it."""
         told = [
             key,
             RULES,
