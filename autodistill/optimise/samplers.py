@@ -2,6 +2,9 @@
 
 A resumed Optuna study does not continue its random sequence, so a sampler's generator comes from (study seed, number
 of the proposal) and everything else that it knows from the study's trials.
+
+Optuna's NSGA-II crosses only what all trials share: in a space of several families that is the family alone, which it
+then always mutates, and so it is random search there.
 """
 
 import hashlib
