@@ -198,7 +198,7 @@ def test_churn_is_split_into_good_bad_and_neutral() -> None:
 
 
 def test_impact_ratio_of_local_law_144() -> None:
-    """The worked example of the rule: selection rates of four groups over the highest."""
+    """Counts of our own in the shape of the LL144 rule: selection rates of four groups over the highest."""
     selected = {"A": (1390, 667), "B": (822, 227), "C": (345, 113), "D": (210, 74)}
     decided = np.concatenate([np.repeat([1, 0], [k, n - k]) for n, k in selected.values()])
     group = np.repeat(list(selected), [n for n, _ in selected.values()])
