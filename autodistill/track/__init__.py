@@ -12,12 +12,12 @@ import queue
 import re
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -26,8 +26,8 @@ import numpy as np
 from autodistill import records
 from autodistill.errors import RunError
 from autodistill.records import Entry
-from autodistill.track.figures import asked, digests, metrics, mlflow_name, params
-from autodistill.track.manners import hush
+from autodistill.track.figures import Sent, asked, digests, metrics, mlflow_name, params
+from autodistill.track.manners import hush, own_name
 
 __all__ = ["URI", "TrackResult", "Tracker", "sync"]
 
@@ -142,14 +142,6 @@ def sync(
     return tracker.finish(report, folder, student if report.get("certified") and student.exists() else None)
 
 
-class _Sent(NamedTuple):
-    """What MLflow has of a candidate; it lets a parameter be said once."""
-
-    run_id: str
-    content: str
-    params: frozenset[str]
-
-
 class _Copy:
     """The calls themselves, made by one thread. Raises whatever MLflow raises."""
 
@@ -160,9 +152,9 @@ class _Copy:
         self.uri, self.run_name, self.folder = uri, run_name, folder
         self.client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         self.experiment = self._experiment(experiment)
-        self.mine = self._mine()
+        self.mine = own_name(folder)
         self.run_id = ""
-        self.sent: dict[str, _Sent] = {}
+        self.sent: dict[str, Sent] = {}
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -171,19 +163,6 @@ class _Copy:
         file = urlsplit(self.uri).path.removeprefix("/") if self.uri.startswith("sqlite:") else ""
         beside = (Path(file).resolve().parent / "mlruns").as_uri() if file else None  # the files where the database is
         return str(self.client.create_experiment(name, artifact_location=beside))
-
-    def _mine(self) -> str:
-        """The run's own name, which its copies carry: made once, kept in the folder."""
-        path = self.folder / "track.json"
-        try:
-            return str(json.loads(path.read_bytes())["run"])
-        except (OSError, ValueError, KeyError):
-            name = uuid.uuid4().hex
-            self.folder.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_suffix(".tmp")
-            fresh.write_text(json.dumps({"format": records.FORMAT, "run": name}) + "\n")
-            fresh.replace(path)
-            return name
 
     def _search(self, tag: str, value: str) -> list[Any]:
         """Runs with a tag, from as many pages as there are."""
@@ -198,14 +177,17 @@ class _Copy:
     def open(self, given: Mapping[str, Any]) -> None:
         """The parent run, found or made."""
         there = self._search(RUN, self.mine)
-        tags = {RUN: self.mine, "mlflow.runName": self.run_name}
-        run = there[0] if there else self.client.create_run(self.experiment, tags=tags)
+        run = (
+            there[0]
+            if there
+            else self.client.create_run(self.experiment, tags={RUN: self.mine}, run_name=self.run_name)
+        )
         self.run_id = str(run.info.run_id)
         fresh = {mlflow_name(k): str(v)[:5000] for k, v in given.items() if mlflow_name(k) not in run.data.params}
         self._log(self.run_id, {}, fresh, {})
         for there in self._search("mlflow.parentRunId", self.run_id):
             whole = there.data.tags.get(CONTENT, "") if there.info.status in {"FINISHED", "FAILED"} else ""
-            sent = _Sent(str(there.info.run_id), whole, frozenset(there.data.params))
+            sent = Sent(str(there.info.run_id), whole, frozenset(there.data.params))
             self.sent[there.data.tags.get(KEY, "")] = sent
 
     def candidate(self, entry: Entry) -> None:
@@ -214,17 +196,20 @@ class _Copy:
         there = self.sent.get(key)
         if there is not None and there.content == content:
             return
-        name = f"{entry.candidate.number} {entry.candidate.family}"
         if there is None:
-            tags = {"mlflow.parentRunId": self.run_id, "mlflow.runName": name, KEY: key}
-            there = _Sent(str(self.client.create_run(self.experiment, tags=tags).info.run_id), "", frozenset())
+            name, tags = (
+                f"{entry.candidate.number} {entry.candidate.family}",
+                {"mlflow.parentRunId": self.run_id, KEY: key},
+            )
+            made = self.client.create_run(self.experiment, tags=tags, run_name=name)
+            there = Sent(str(made.info.run_id), "", frozenset())
         said = {"autodistill.state": entry.state, CONTENT: content, "autodistill.reason": entry.reason[:5000]}
         if entry.verdict is not None:  # of the search split: a screening, not a verdict
             said["autodistill.screening"] = entry.verdict.decision
         given = params(entry)
         self._log(there.run_id, metrics(entry), {k: v for k, v in given.items() if k not in there.params}, said)
         self.client.set_terminated(there.run_id, "FAILED" if entry.state == "broken" else "FINISHED")
-        self.sent[key] = _Sent(there.run_id, content, there.params | set(given))
+        self.sent[key] = Sent(there.run_id, content, there.params | set(given))
 
     def _log(
         self, run_id: str, figures: Mapping[str, float], given: Mapping[str, str], tags: Mapping[str, str]
@@ -262,15 +247,30 @@ class _Copy:
         for there in self.client.search_model_versions(f"name = '{name}'"):
             if there.tags.get(RUN) == self.mine and there.tags.get("autodistill.student_sha256") == sha:
                 return str(there.version)
-        version = _log_model(self.uri, self.run_id, name, student)
-        for tag, value in tags.items():
-            self.client.set_model_version_tag(name, version, tag, value)
-        self.client.set_registered_model_alias(name, "candidate", version)
-        return version
+        with _at(self.uri):
+            model = _log_model(self.run_id, student)
+            if not self.client.search_registered_models(f"name = '{name}'"):
+                self.client.create_registered_model(name)
+            made = self.client.create_model_version(name, f"models:/{model}", self.run_id, tags=tags, model_id=model)
+        self.client.set_registered_model_alias(name, "candidate", made.version)
+        return str(made.version)
 
 
-def _log_model(uri: str, run_id: str, name: str, student: Path) -> str:
-    """Log an ONNX file on raw rows and register it, so that ``pyfunc`` predicts on a table of its columns.
+@contextmanager
+def _at(uri: str) -> Iterator[None]:
+    """MLflow's models are found by the address that the whole process has: ours for a moment."""
+    import mlflow
+
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
+
+
+def _log_model(run_id: str, student: Path) -> str:
+    """Log an ONNX file on raw rows so that ``pyfunc`` predicts on a table of its columns; the logged model's id.
 
     Its signature is of named tensors: MLflow then casts each column (pandas' own strings, whole numbers) to what the
     file takes; by a signature of columns it refuses both.
@@ -288,19 +288,12 @@ def _log_model(uri: str, run_id: str, name: str, student: Path) -> str:
         return Schema([TensorSpec(kind, (-1,), name) for name, kind in types.items()])
 
     model = onnx.load(str(student))
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        with mlflow.start_run(run_id=run_id):
-            info = mlflow.onnx.log_model(
-                model,
-                name="student",
-                registered_model_name=name,
-                signature=ModelSignature(schema(model.graph.input), schema(model.graph.output)),
-                pip_requirements=[f"{p}=={metadata.version(p)}" for p in ("onnx", "onnxruntime", "numpy", "pandas")],
-                save_as_external_data=False,
-                await_registration_for=None,
-            )
-    finally:
-        mlflow.set_tracking_uri(before)
-    return str(info.registered_model_version)
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.onnx.log_model(
+            model,
+            name="student",
+            signature=ModelSignature(schema(model.graph.input), schema(model.graph.output)),
+            pip_requirements=[f"{p}=={metadata.version(p)}" for p in ("onnx", "onnxruntime", "numpy", "pandas")],
+            save_as_external_data=False,
+        )
+    return str(info.model_id)

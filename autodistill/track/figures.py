@@ -2,11 +2,19 @@
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from autodistill.records import Entry, Reading
 
 NAMES = {"latency": "latency_us", "latency@32": "latency_at_32_us", "size": "size_bytes"}
+
+
+class Sent(NamedTuple):
+    """What MLflow has of a candidate; it lets a parameter be said once."""
+
+    run_id: str
+    content: str
+    params: frozenset[str]
 
 
 def asked(report: Mapping[str, Any]) -> dict[str, Any]:

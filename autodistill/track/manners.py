@@ -1,7 +1,12 @@
-"""What is agreed with MLflow before it is imported: no long waits, no chatter, no telemetry."""
+"""What is agreed before MLflow is imported: the run's own name; no long waits, no chatter, no telemetry."""
 
+import json
 import logging
 import os
+import uuid
+from pathlib import Path
+
+from autodistill.records import FORMAT
 
 PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}  # a server that is away
 QUIET = {
@@ -19,3 +24,17 @@ def hush() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def own_name(folder: Path) -> str:
+    """The name that the copies of a run carry: made once, kept in ``track.json`` in its folder."""
+    path = folder / "track.json"
+    try:
+        return str(json.loads(path.read_bytes())["run"])
+    except (OSError, ValueError, KeyError):
+        name = uuid.uuid4().hex
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(".tmp")
+        fresh.write_text(json.dumps({"format": FORMAT, "run": name}) + "\n")
+        fresh.replace(path)
+        return name
