@@ -19,7 +19,7 @@ from autodistill.spec.reader import Node, read
 from autodistill.spec.table import read_data
 
 OBJECTIVES = ("error", "latency", "latency@32", "energy", "size")
-SAMPLERS = ("tpe", "nsga2", "random")
+SAMPLERS = ("tpe", "exact", "nsga2", "random")
 KEYS = (
     "name",
     "seed",
