@@ -28,7 +28,7 @@ def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
     Raises:
         RunError: the folder cannot be written.
     """
-    plain = records.plain({"format": records.FORMAT, **report})
+    plain = msgspec.json.decode(records.encode({"format": records.FORMAT, **report}))
     image = picture.front(plain)
     contents = {
         "report.json": msgspec.json.format(records.encode(plain), indent=1) + b"\n",
@@ -76,7 +76,7 @@ def candidates(report: Mapping[str, Any]) -> str:
     rows = [_row(entry, report) for entry in chart.entries(report)]
     columns = list(dict.fromkeys(name for row in rows for name in row)) or ["number"]
     out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
+    table = csv.writer(out)  # ends lines as RFC 4180 has it, so that a lone carriage return is quoted too
     table.writerow([_safe(name) for name in columns])
     table.writerows([[_safe(row.get(name, "")) for name in columns] for row in rows])
     return out.getvalue()

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from autodistill.records import Finding
+from autodistill.records import SPLITS, Finding
 from autodistill.report import chart, numbers, terms
 
 COUNTS = ("trained", "refused", "duplicates", "broken")
@@ -64,11 +64,11 @@ def measured(report: Mapping[str, Any]) -> dict[str, Any]:
 def data(report: Mapping[str, Any]) -> dict[str, Any]:
     """The table: where it came from, its splits, its groups, its leaks."""
     about = report.get("data") or {}
-    groups_ = about.get("groups") or {}
+    groups_, splits = about.get("groups") or {}, about.get("splits") or {}
     return {
         "facts": [(key, plain(about.get(key))) for key in ("table", "rows", "positive", "favourable")]
         + [("classes", ", ".join(map(str, about.get("classes") or ())) or numbers.MISSING)],
-        "splits": [(name, numbers.count(n)) for name, n in (about.get("splits") or {}).items()],
+        "splits": [(name, numbers.count(splits[name])) for name in sorted(splits, key=_order)],
         "groups": [
             (
                 name,
@@ -82,6 +82,10 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         "leakage": [(name, plain(value)) for name, value in terms.leaks(about.get("leakage") or {})],
         "notes": [str(note) for note in about.get("notes") or ()],
     }
+
+
+def _order(split: str) -> int:
+    return SPLITS.index(split) if split in SPLITS else len(SPLITS)
 
 
 def method(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, Any]:

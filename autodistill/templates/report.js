@@ -166,7 +166,10 @@
           const here = order.indexOf(nodes.indexOf(event.currentTarget));
           nodes[order[(here + step + order.length) % order.length]].focus({ preventScroll: true });
           event.preventDefault();
-        } else if (event.key === "Enter") toRow(p);
+        } else if (event.key === "Enter") {
+          event.preventDefault(); // else the same key closes what it opened
+          toRow(p);
+        }
         else if (event.key === "Escape") tip.hidden = true;
       });
   }
