@@ -13,7 +13,7 @@ import msgspec
 
 from autodistill import records
 from autodistill.errors import RunError
-from autodistill.report import chart, picture, render, words
+from autodistill.report import chart, numbers, picture, render, words
 
 NAMES = ("report.json", "report.html", "front.png", "candidates.csv")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -102,7 +102,8 @@ def _row(entry: records.Entry, report: Mapping[str, Any]) -> dict[str, Any]:
         "error_search_split": "" if entry.error is None else entry.error,
     }
     for name, reading in sorted(entry.readings.items()):
-        column = name if "." in name else f"{name}_{reading.unit}"
+        unit = numbers.UNITS.get(reading.unit, reading.unit).strip("×")
+        column = f"{name}_{unit}" if unit and "." not in name else name
         ends = ("", reading.value), ("_low", reading.low), ("_high", reading.high)
         row |= {column + end: "" if value is None else value for end, value in ends}
         row[column + "_status"] = reading.status if reading.value is not None else f"unavailable: {reading.reason}"
