@@ -60,7 +60,7 @@ def compose(
     measured = {one.entry.candidate.key: one.entry for one in found.shortlist}
     every = [measured.get(e.candidate.key, e) for _, e in sorted(entries.items())]
     finished = [e for e in every if e.state == "finished"]
-    front = verdict.front(np.array([_point(e, spec.objectives) for e in finished]).reshape(len(finished), -1))
+    front = verdict.front(np.array([_point(e, controller.objectives) for e in finished]).reshape(len(finished), -1))
     decided = _verdict(found, every)
     return {
         "kind": "search",
