@@ -114,7 +114,7 @@ def test_row(finding: Finding) -> dict[str, Any]:
         "title": _test_title(finding),
         "who": words.who(finding),
         "estimate": words.amount(finding, finding.estimate) if finding.estimate is not None else "no estimate",
-        "bar": bars.drawn(finding) if finding.limit is not None or words.interval(finding) else None,
+        "bar": bars.drawn(finding) if finding.limit is not None else None,
         "interval": words.interval(finding) or ("exact" if finding.low is not None else "no interval"),
         "limit": words.limit(finding) if finding.limit is not None else "" if finding.statement else "none",
         "outcome": finding.outcome,

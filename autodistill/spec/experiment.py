@@ -249,7 +249,13 @@ def _teacher(node: Node) -> tuple[str, Mapping[str, Any]]:
         raise SpecError("no kind of teacher", where=node.where(), do="for example {kind: sklearn, estimator: …}")
     kind = node.at("kind").data
     given = {key: value for key, value in node.plain().items() if key != "kind"}
-    build("teachers", kind, given, lambda path: node.where(path or ("kind",)))
+    try:
+        build("teachers", kind, given, lambda path: node.where(path or ("kind",)))
+    except SpecError as fault:
+        if fault.where.startswith(str(node.where()).split(":")[0]):
+            raise
+        # A plugin that checks its own parts knows their place within the teacher, and not the file's line.
+        raise SpecError(fault.what, where=f"{node.where()} {fault.where}", do=fault.do) from fault
     return kind, given
 
 
