@@ -122,7 +122,7 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         points.append(
             _point("candidate", f"No. {entry.candidate.number}", entry.error, entry.readings, scales)
             | {"key": key, "number": entry.candidate.number, "family": entry.candidate.family, "role": role}
-            | {"screening": screening(entry), "front": key in front, "why": why(entry)}
+            | {"screening": screening(entry), "front": key in front, "why": words.shorten(why(entry))}
             | {"settings": words.settings(entry.candidate), "name": words.candidate_name(entry.candidate)}
         )
     for control in report.get("controls", ()):

@@ -172,14 +172,8 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
         else "none",
         "error_sort": entry.error if entry.error is not None else "",
         "readings": triple(entry.readings),
-        "why": shorten(chart.why(entry)),
+        "why": words.shorten(chart.why(entry)),
     }
-
-
-def shorten(text: str, length: int = 400) -> str:
-    """A long text cut at a word, said to be cut."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0] + " … (cut)"
 
 
 def refused(report: Mapping[str, Any]) -> list[tuple[str, int]]:

@@ -251,3 +251,9 @@ def _options(options: Mapping[str, Any]) -> str:
 
 def _short(value: Any) -> str:
     return numbers.digits(value) if isinstance(value, float) else str(value)
+
+
+def shorten(text: str, length: int = 400) -> str:
+    """A long text cut at a word, said to be cut."""
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0] + " … (cut)"

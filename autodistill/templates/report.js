@@ -69,7 +69,7 @@
       const [a, b] = s.x.domain(), all = s.x.ticks();
       const lead = (v, of) => of.includes(Math.round(v / Math.pow(10, Math.floor(Math.log10(v) + 1e-9))));
       const marks = [all, all.filter((v) => lead(v, [1, 2, 5])), all.filter((v) => lead(v, [1]))].find((m) => m.length <= ticks + 1) ?? all.filter((v, i) => i % Math.ceil(all.length / ticks) === 0);
-      bottom.tickValues(marks.length > 2 ? marks : d3.ticks(a, b, ticks)).tickFormat((v) => d3.format(",~g")(+v.toPrecision(3)).replace("−", "−"));
+      bottom.tickValues(b / a < 10 ? d3.ticks(a, b, ticks) : marks).tickFormat((v) => d3.format(",~g")(+v.toPrecision(3)).replace("−", "−"));
     } else bottom.ticks(ticks);
     svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(0,${size.height - margin.bottom})`).call(bottom);
     svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(s.y).ticks(6).tickSizeOuter(0).tickSizeInner(-(size.width - margin.left - margin.right)).tickPadding(8).tickFormat((v) => `${v}\u202f%`));
