@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import small_run
 
 from autodistill.inputs import Encoding
 from autodistill.inputs.tabular import Tabular
@@ -56,3 +57,10 @@ def loans() -> Callable[[int], Loans]:
 
     known = {classes: made(classes) for classes in (1, 2, 3)}
     return lambda classes=2: known[classes]
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> small_run.Run:
+    """A whole search that measured; others replay its readings and share its cache."""
+    root = tmp_path_factory.mktemp("recorded")
+    return small_run.search(root, root / "cache")

@@ -54,7 +54,10 @@ def _measure(candidate: Candidate, shop: Workshop) -> Event:
     """Readings of the artefact before it is trained (families that are fitted are fitted first)."""
     start = time.monotonic()
     key = shop.reading_key(candidate)
-    readings = shop.lab.readings(key) if shop.lab.known(key) else shop.lab.first(key, _shape(candidate, shop))
+    if key not in shop.seen:
+        known = shop.lab.known(key)
+        shop.seen[key] = shop.lab.readings(key) if known else shop.lab.first(key, _shape(candidate, shop))
+    readings = shop.seen[key]
     findings = shop.meters(readings)
     if any(finding.outcome == "FAIL" for finding in findings):
         entry = Entry(
@@ -185,7 +188,7 @@ def _train(candidate: Candidate, shop: Workshop, deadline: float | None) -> Even
     key = shop.reading_key(candidate)
     artefact, reached = make(candidate, shop, deadline)
     trained = time.monotonic()
-    entry = complete(candidate, shop, artefact, readings=shop.lab.readings(key), split="search")
+    entry = complete(candidate, shop, artefact, readings=shop.seen[key], split="search")
     seconds = {"train": round(trained - start, 3), "screen": round(time.monotonic() - trained, 3)}
     entry = replace(entry, seconds=seconds, fidelity=reached)
     keep(shop.home(candidate), entry)

@@ -26,7 +26,8 @@ CALIBRATION = 512  # train rows that int8 ranges are read off
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
     """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go;
-    ``refit`` fits the encoding on some of the columns."""
+    ``refit`` fits the encoding on some of the columns; ``seen`` holds what the search saw under each reading key, which
+    it goes on seeing: a status that changes with later runs of the machine is certification's to weigh."""
 
     dataset: Dataset
     encoding: Encoding
@@ -38,6 +39,7 @@ class Workshop:
     folder: Path
     refit: Callable[[frozenset[str]], Encoding]
     kept: dict[str, Any] = field(default_factory=dict)
+    seen: dict[str, Mapping[str, Reading]] = field(default_factory=dict)
 
     @cached_property
     def answer(self) -> export.Answer:

@@ -7,12 +7,12 @@ procedure (Wiens and Dmitrienko 2005), so that the chance of certifying any unac
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from autodistill import auditor, verdict
 from autodistill.errors import LedgerError
 from autodistill.jobs import Workshop
+from autodistill.jobs.files import keep
 from autodistill.journal import Journal
 from autodistill.ledger import Ledger
 from autodistill.measure import TEACHER
@@ -162,8 +162,9 @@ def _final(shop: Workshop, entries: Sequence[Entry], patience: float, watch: Wat
 
 
 def _findings(shop: Workshop, entry: Entry, level: float, needed: bool) -> tuple[Finding, ...]:
-    path = Path(shop.home(entry.candidate) / "student.onnx")
-    evidence = shop.evidence("audit", shop.predict(path, "audit"))
+    predictions = shop.predict(shop.home(entry.candidate) / "student.onnx", "audit")
+    keep(shop.home(entry.candidate), predictions)
+    evidence = shop.evidence("audit", predictions)
     found = auditor.audit(evidence, shop.policy, level=level, rows_needed=needed)
     return (*found, *shop.meters(entry.readings))
 

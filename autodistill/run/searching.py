@@ -130,6 +130,7 @@ class _Search:
         controller.replay(event for event in log.events if event.kind != "note")
         for event in log.events:
             self._take(event)
+        shop.seen.update((shop.reading_key(one.candidate), one.readings) for one in controller.trials if one.readings)
         start = time.monotonic() - self.elapsed
         minutes = self.spec.budget.minutes
         deadline = None if minutes is None else start + 60 * minutes
