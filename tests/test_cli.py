@@ -1,6 +1,7 @@
 """The verbs on a finished search, as a person, a pipe, a program and a reviewer without torch use them."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import sys
 for name in ("torch", "mlflow", "optuna"):
     sys.modules[name] = None
 from autodistill import cli
-file, run, table, teacher = sys.argv[1:]
+file, run, table = sys.argv[1:]
 student = run + "/student.onnx"
 codes = {
     "check": cli.main(["check", file]),
@@ -28,7 +29,7 @@ codes = {
     "show": cli.main(["show", run, "--all"]),
     "report": cli.main(["report", run]),
     "predict": cli.main(["predict", run, table]),
-    "measure": cli.main(["measure", student, "--teacher", teacher, "--rows", table]),
+    "measure": cli.main(["measure", student, "--rows", table]),
 }
 print(codes, file=sys.stderr)
 for verb in codes:
@@ -98,10 +99,10 @@ def test_check_says_in_one_line_what_is_wrong_with_a_table(
 
 def test_a_reviewer_needs_neither_torch_nor_optuna_nor_mlflow(recorded: small_run.Run, tmp_path: Path) -> None:
     small_run.people(50).to_csv(tmp_path / "new.csv", index=False)
-    given = [recorded.file, recorded.folder, tmp_path / "new.csv", recorded.folder / "teacher.onnx"]
-    done = subprocess.run(
-        [sys.executable, "-c", REVIEWER, *map(str, given)], capture_output=True, text=True, check=False, cwd=tmp_path
-    )
+    given = [recorded.file, recorded.folder, tmp_path / "new.csv"]
+    command = [sys.executable, "-c", REVIEWER, *map(str, given)]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(recorded.cache)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr
     code = recorded.code
     expected = {"check": 0, "list": 0, "show": code, "report": 0, "predict": 0, "measure": 0}

@@ -25,6 +25,15 @@ from autodistill.records import Entry
 
 KILLS = 8
 PATIENCE = 60.0  # seconds after which a search that does not go on is an error
+LOADED = [
+    "autodistill.cli.search",
+    "autodistill.run.searching",
+    "autodistill.train",
+    "onnxscript.function_libs.torch_lib.ops",
+    "sklearn.ensemble",
+    "torch._dynamo",
+    "torch.onnx",
+]
 PLAIN = """
 import json, sys
 import numpy as np, onnxruntime as ort
@@ -196,7 +205,7 @@ def test_kill_9_loses_nothing_and_changes_nothing(
 def _searching(file: Path, root: Path, cache: Path) -> Iterator[Any]:
     """A search in a process of its own, forked from one in which the libraries are loaded and nothing was run."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_run_loaded"])
+    context.set_forkserver_preload(LOADED)
     process = context.Process(target=small_run.in_process, args=(file, root, cache))
     process.start()
     try:

@@ -4,6 +4,7 @@
 the device that will carry the student.
 """
 
+import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ from autodistill.records import FORMAT, Features, Reading, digest, plain
 
 __all__ = ["APART", "TEACHER", "Book", "Lab", "Run", "command", "load", "read"]
 
-CACHE = Path.home() / ".cache" / "autodistill" / "measure"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "autodistill" / "measure"
 RUNS = 3  # a ratio has an interval from three processes on
 
 
