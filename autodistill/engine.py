@@ -27,9 +27,14 @@ class InProcess:
         return jobs.do(job, self._shop, deadline)
 
 
-def build(options: Mapping[str, Any], shop: jobs.Workshop) -> Engine:
-    """The engine that an experiment file asks for. Raises SpecError for one that is not there yet."""
+def refuse(options: Mapping[str, Any]) -> None:
+    """SpecError for an engine that is not there yet, before anything is read."""
     workers = options.get("workers", 1)
     if workers != 1:
         raise SpecError(f"{workers} workers are not supported yet", where="engine.workers", do="use 1")
+
+
+def build(options: Mapping[str, Any], shop: jobs.Workshop) -> Engine:
+    """The engine that an experiment file asks for."""
+    refuse(options)
     return InProcess(shop)

@@ -16,7 +16,7 @@ STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"
 
 def name(candidate: Candidate) -> str:
     """A candidate in a few words: family, shape, loss."""
-    shape = " ".join(f"{k}={v}" for k, v in candidate.student.items())
+    shape = " ".join(f"{k}={v}" for k, v in candidate.student.items() if v is not None)
     return f"{candidate.family} {shape} {candidate.precision} {candidate.loss}".replace("  ", " ")
 
 

@@ -70,7 +70,10 @@ def wrap(
     onnx.checker.check_model(model)
     data = model.SerializeToString(deterministic=True)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_bytes(data)
+    # Whole or not at all: a killed search must not find half a file of a shape and call the candidate broken.
+    part = out.with_name(f".{out.name}.part")
+    part.write_bytes(data)
+    part.replace(out)
     count = parameters(core)
     return Artefact(path=out, sha256=digest(data), size=len(data), precision=precision, parameters=count, notes=notes)
 

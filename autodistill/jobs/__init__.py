@@ -32,7 +32,7 @@ from autodistill.records import (
 )
 from autodistill.space import Training
 
-__all__ = ["Workshop", "complete", "do", "make"]
+__all__ = ["Workshop", "complete", "do", "make", "sized"]
 
 
 def do(job: Job, shop: Workshop, deadline: float | None = None) -> Event:
@@ -188,11 +188,19 @@ def _train(candidate: Candidate, shop: Workshop, deadline: float | None) -> Even
     key = shop.reading_key(candidate)
     artefact, reached = make(candidate, shop, deadline)
     trained = time.monotonic()
-    entry = complete(candidate, shop, artefact, readings=shop.seen[key], split="search")
+    entry = complete(candidate, shop, artefact, readings=sized(shop.seen[key], artefact.path), split="search")
     seconds = {"train": round(trained - start, 3), "screen": round(time.monotonic() - trained, 3)}
     entry = replace(entry, seconds=seconds, fidelity=reached)
     keep(shop.home(candidate), entry)
     return Event(kind="finished", number=candidate.number, entry=entry)
+
+
+def sized(readings: Mapping[str, Reading], path: Path) -> Mapping[str, Reading]:
+    """The readings with the size of the trained file itself: its shape may differ by some bytes (int8), and what is
+    remembered may be of an older exporter's file."""
+    if "size" not in readings:
+        return readings
+    return {**readings, "size": replace(readings["size"], value=float(path.stat().st_size))}
 
 
 def complete(

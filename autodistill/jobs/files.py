@@ -19,6 +19,7 @@ def keep(home: Path, what: Entry | Predictions) -> None:
         else:
             data, name = _parquet(what), f"predictions.{what.view}.parquet"
         part = home / f".{name}.part"
+        part.touch(mode=0o600)  # row ids, decisions and group cells can be personal data
         part.write_bytes(data)
         part.replace(home / name)
     except OSError as fault:

@@ -16,6 +16,19 @@ from autodistill.errors import RunError
 from autodistill.report import chart, numbers, picture, render, words
 
 NAMES = ("report.json", "report.html", "front.png", "candidates.csv")
+NEEDED = (
+    "verdict",
+    "certified",
+    "finalist",
+    "front",
+    "teacher",
+    "entries",
+    "controls",
+    "shortlist",
+    "findings",
+    "cost",
+)
+DECISIONS = ("PASS", "FAIL", "INCONCLUSIVE")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -68,7 +81,22 @@ def read(folder: Path) -> dict[str, Any]:
             where=str(path),
             do="use the version of autodistill that wrote it",
         )
+    _refuse_damage(report, path)
     return dict(report)
+
+
+def _refuse_damage(report: Mapping[str, Any], path: Path) -> None:
+    """RunError where a reader of the report would stumble: it may have been edited, or come from elsewhere."""
+    lacking = [name for name in NEEDED if name not in report]
+    try:
+        chart.entries(report)
+        chart.findings(report.get("findings"))
+        whole = not lacking and report["verdict"]["decision"] in DECISIONS
+    except (msgspec.ValidationError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        what = f"lacks {lacking[0]!r}" if lacking else "is damaged"
+        raise RunError(what, where=str(path), do="run the search again, or restore it")
 
 
 def candidates(report: Mapping[str, Any]) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from autodistill import auditor, verdict
 from autodistill.errors import LedgerError
-from autodistill.jobs import Workshop
+from autodistill.jobs import Workshop, sized
 from autodistill.jobs.files import keep
 from autodistill.journal import Journal
 from autodistill.ledger import Ledger
@@ -66,7 +66,7 @@ def certify(
     teacher = readings.get(TEACHER, shop.teacher_readings)
     judged = replace(shop, teacher_readings=teacher)
     tested = [
-        Tested(entry=replace(entry, readings=readings[entry.candidate.key]), order=order, power=power)
+        Tested(entry=replace(entry, readings=_shipped(shop, entry, readings)), order=order, power=power)
         for order, (entry, power) in enumerate(listed)
     ]
     keys = [one.entry.candidate.key for one in tested]
@@ -133,6 +133,10 @@ def _shortlist(shop: Workshop, entries: Sequence[Entry], log: Journal) -> tuple[
     said = {"shortlist": [(e.candidate.key, power) for e, power in listed], "finished": len(finished)}
     log.append(Event(kind="note", number=0, data={**said, "examined": examined}))
     return listed, examined
+
+
+def _shipped(shop: Workshop, entry: Entry, readings: Mapping[str, Mapping[str, Reading]]) -> Mapping[str, Reading]:
+    return sized(readings[entry.candidate.key], shop.home(entry.candidate) / "student.onnx")
 
 
 def _cost(entry: Entry, by: str) -> float:

@@ -25,9 +25,10 @@ PACKAGES = (
     "skl2onnx",
 )  # fmt: skip
 RULE = (
-    "the smallest students (at most 5) whose predicted power on the audit split, from search-split rates, is at least "
-    "50 %, ordered by how safely their worst required test passes on the search split; in the ledger before the audit "
-    "split is read; tested in that order by the fallback procedure (Wiens and Dmitrienko 2005)"
+    "the smallest students (at most 5 of the 30 smallest) whose predicted power on the audit split, from search-split "
+    "rates at a fifth of the look's level, is at least 50 %, or where none has that the one with most; ordered by how "
+    "safely their worst required test passes on the search split; in the ledger before the audit split is read; tested "
+    "in that order by the fallback procedure (Wiens and Dmitrienko 2005)"
 )
 
 
@@ -60,7 +61,8 @@ def compose(
     measured = {one.entry.candidate.key: one.entry for one in found.shortlist}
     every = [measured.get(e.candidate.key, e) for _, e in sorted(entries.items())]
     finished = [e for e in every if e.state == "finished"]
-    front = verdict.front(np.array([_point(e, controller.objectives) for e in finished]).reshape(len(finished), -1))
+    points = np.array([_point(e, controller.objectives) for e in finished])
+    front = verdict.front(points)  # empty where nothing finished
     decided = _verdict(found, every)
     return {
         "kind": "search",
@@ -150,9 +152,13 @@ def _accepted(found: Certification, one: Tested) -> str:
     if speed and speed.value:
         parts.append(f"{speed.value:.2f} of its latency")
     if loss and loss.estimate is not None and loss.high is not None:
-        parts.append(
-            f"{100 * loss.estimate:.2f} points less accurate (at most {100 * loss.high:.2f} at this test's level)"
+        less = "less" if loss.estimate >= 0 else "more"
+        bound = (
+            f"a loss of at most {100 * loss.high:.2f}"
+            if loss.high >= 0
+            else f"a gain of at least {-100 * loss.high:.2f}"
         )
+        parts.append(f"{100 * abs(loss.estimate):.2f} points {less} accurate ({bound} at this test's level)")
     required = sum(f.required for f in one.findings)
     return f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
 
@@ -204,6 +210,7 @@ def _worth(shop: Workshop, found: Certification, controls: list[Beside]) -> dict
     gain = beside.difference(alone, student, shop.policy.alpha)
     size = f"{100 * abs(gain['estimate']):.2f} points"
     spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
+    way = "more" if gain["estimate"] >= 0 else "less"
     if gain["low"] > 0:
         words = (
             f"Yes: distillation made it {size} more accurate {spread} than the same student trained on labels alone."
@@ -211,7 +218,7 @@ def _worth(shop: Workshop, found: Certification, controls: list[Beside]) -> dict
     elif gain["high"] < 0:
         words = f"No: distillation cost {size} of accuracy {spread} against the same student trained on labels alone."
     else:
-        words = f"Not shown: the twin trained on labels alone differs by {100 * gain['estimate']:+.2f} points {spread}."
+        words = f"No clear difference: the twin trained on labels alone errs {size} {way} often {spread}."
     return {
         "student_loss": beside.difference(student, teacher, shop.policy.alpha)["estimate"],
         "twin_loss": beside.difference(alone, teacher, shop.policy.alpha)["estimate"],

@@ -1,11 +1,15 @@
 """New rows through the student of a finished run: the artefact's own decisions and probabilities."""
 
+import re
 from pathlib import Path
 
 import pandas as pd
 
 from autodistill import data, report, runtime
 from autodistill.errors import RunError
+from autodistill.records import digest
+
+KEY = re.compile(r"[0-9a-f]{12}-\d+")  # of a candidate: a report from elsewhere must not lead out of its folder
 
 
 def predict(run: str | Path, table: str | Path, *, uncertified: bool = False) -> pd.DataFrame:
@@ -20,10 +24,14 @@ def predict(run: str | Path, table: str | Path, *, uncertified: bool = False) ->
     if key is None:
         way = "--uncertified uses the finalist" if found["finalist"] else "search on, with a larger budget"
         raise RunError("no student of this run is certified", where=str(folder), do=way)
-    path = folder / "candidates" / key / "student.onnx"
-    if not path.is_file():
+    name = f"candidates/{key}/student.onnx"
+    path = folder / name
+    if not KEY.fullmatch(key) or not path.is_file():
         raise RunError("the student's file is missing", where=str(path), do="run the search again")
-    session = runtime.open(path)
+    content = path.read_bytes()
+    if digest(content) != found["files"].get(name):
+        raise RunError("is not the file that was audited", where=str(path), do="restore it, or run the search again")
+    session = runtime.open(content)
     rows = data.rows(Path(table), session.inputs)
     outputs = session.run(session.feed(rows))
     return pd.DataFrame(dict(zip(session.outputs, outputs, strict=True)))

@@ -48,7 +48,7 @@ def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
     start = time.monotonic()
     watch(Progress(phase="data", text=f"reading {spec.data.table}"))
     dataset = data.load(spec.data, spec.seed)
-    refuse_losses(spec, dataset)
+    refuse(spec, dataset)
     encoding = fit_encoding(spec, dataset)
     seconds["data"] = time.monotonic() - start
     start = time.monotonic()
@@ -99,8 +99,14 @@ def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
     return Prepared(shop=shop, identity=identity, seconds=seconds)
 
 
-def refuse_losses(spec: Spec, dataset: Dataset) -> None:
-    """SpecError for a loss that says nothing for this many classes, before anything is trained."""
+def refuse(spec: Spec, dataset: Dataset) -> None:
+    """SpecError for what a search cannot do with this table, before anything is trained."""
+    if not dataset.classes:
+        raise SpecError(
+            "a search cannot certify a regression yet: its audit counts decisions",
+            where=f"{spec.path}: data.task",
+            do="name classes as the target",
+        )
     for arm in spec.space.arms:
         least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
         if len(dataset.classes) < least:

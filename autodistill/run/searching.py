@@ -75,6 +75,7 @@ class _Search:
 
     def run(self) -> Result:
         """Everything in order."""
+        engine.refuse(self.spec.engine)
         budget = {"trials": self.spec.budget.trials or 0, "minutes": self.spec.budget.minutes or 0}
         there = read_run(self.folder)
         if there is not None:

@@ -4,15 +4,19 @@ Standard library, numpy and msgspec only: no torch, no pydantic, no pandas. Abse
 there is None beside a ``reason`` or ``note``, never NaN, zero or a dropped row.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
+
+from autodistill.records.canonical import canonical as canonical
+from autodistill.records.canonical import decode as decode
+from autodistill.records.canonical import digest as digest
+from autodistill.records.canonical import encode as encode
+from autodistill.records.canonical import plain as plain
 
 FORMAT = 1
 
@@ -27,40 +31,6 @@ Outcome = Literal["PASS", "FAIL", "INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABL
 Decision = Literal["PASS", "FAIL", "INCONCLUSIVE", "BROKEN"]
 LimitKind = Literal["at_most", "at_least", "grows_by_at_most", "at_most_ratio"]
 LIMIT_KINDS: tuple[LimitKind, ...] = ("at_most", "at_least", "grows_by_at_most", "at_most_ratio")
-
-T = TypeVar("T")
-
-
-def encode(record: Any) -> bytes:
-    """A record as canonical JSON: keys in order of the fields, mappings sorted, no white space."""
-    return msgspec.json.encode(record, order="deterministic")
-
-
-def decode(data: bytes | str, kind: type[T]) -> T:
-    """JSON back into a record; raises ``msgspec.ValidationError`` where it does not fit."""
-    return msgspec.json.decode(data, type=kind)
-
-
-def plain(record: Any) -> Any:
-    """A record as plain dicts, lists, strings and numbers."""
-    return msgspec.to_builtins(record)
-
-
-def digest(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def canonical(value: Any) -> Any:
-    """A value in its canonical form: floats to 3 significant digits (as on disk), mappings sorted by key."""
-    if isinstance(value, bool) or value is None or isinstance(value, int | str):
-        return value
-    if isinstance(value, float):
-        rounded = float(f"{value:.3g}")
-        return int(rounded) if rounded.is_integer() and abs(rounded) < 1e15 else rounded
-    if isinstance(value, Mapping):
-        return {str(k): canonical(value[k]) for k in sorted(value)}
-    return [canonical(v) for v in value]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
