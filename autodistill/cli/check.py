@@ -21,13 +21,12 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _found(asked: Any) -> dict[str, Any]:
-    from autodistill import auditor, data, teacher
+    from autodistill import auditor, data
     from autodistill.run import prepare
     from autodistill.run.certify import LENGTH
 
     dataset = data.load(asked.data, asked.seed)
     prepare.refuse(asked, dataset)
-    teacher.check(*asked.teacher)
     level = asked.policy.alpha / asked.policy.looks
     return {
         "name": asked.name,
