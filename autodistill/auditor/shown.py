@@ -125,7 +125,7 @@ def means(look: Look, line: Line, found: RowSums) -> list[Finding]:
     for g, name in enumerate(found.names):
         at = found.codes == g
         n = int(at.sum())
-        change = found.student[at] - found.teacher[at]
+        change = found.student[at, 0] - found.teacher[at, 0]
         half = z * float(change.std(ddof=1)) / n**0.5 if n > 1 else None
         mean = float(change.mean()) if n else None
         out.append(
@@ -136,8 +136,8 @@ def means(look: Look, line: Line, found: RowSums) -> list[Finding]:
                 id=f"{line.prefix}={name}" if name else line.prefix,
                 required=False,
                 group=name or None,
-                teacher=float(found.teacher[at].mean()) if n else None,
-                student=float(found.student[at].mean()) if n else None,
+                teacher=float(found.teacher[at, 0].mean()) if n else None,
+                student=float(found.student[at, 0].mean()) if n else None,
                 quantity=found.quantity,
                 estimate=mean,
                 low=None if mean is None or half is None else mean - half,

@@ -50,8 +50,11 @@ class Calibration:
         return RowSums(
             names=names,
             codes=codes,
-            teacher=teacher - label,
-            student=student - label,
+            teacher=np.stack([teacher - label, np.ones_like(label)], axis=-1),
+            student=np.stack([student - label, np.ones_like(label)], axis=-1),
+            value=RowSums.mean,
+            harm=1,
+            compare="zero",
             quantity="calibration_in_the_large",
             more=tuple({"ece_teacher": float(t), "ece_student": float(s)} for t, s in zip(*errors, strict=True)),
         )

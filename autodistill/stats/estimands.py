@@ -1,6 +1,6 @@
 """What a check may hand to the auditor: numbers, never an interval. The auditor picks the inference from the type."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -77,15 +77,34 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class RowSums:
-    """Means of row-level quantities: ``teacher`` and ``student`` [n], ``codes`` [n] the group of each row (an index
-    into ``names``, −1 for none). ``more`` are display values by group."""
+    """A metric that is a function of sums over rows: log-loss, Brier, F1, RMSE, calibration.
+
+    ``teacher`` and ``student`` [n, k] hold the row-level terms, ``codes`` [n] the group of each row (an index into
+    ``names``, anything outside for none); ``value`` maps sums [..., k] to the metric [...], NaN where it is undefined,
+    and does not change when all sums are scaled (it is homogeneous of degree 0, so that the influences of the rows sum
+    to zero). ``harm`` is 1 where a higher value is harmful, else −1. ``compare``: *whole* (K = 1: the student's
+    loss), *each* (the loss in every group), *contrast* (each group with ``reference`` or all other known groups),
+    *zero* (each group's own value, which should be 0). ``differs`` [n]: rows on which the models differ; fewer than ten
+    certify nothing. ``more`` are display values by group.
+    """
 
     names: tuple[str, ...]
     codes: IntArray
-    teacher: npt.NDArray[np.float64]
-    student: npt.NDArray[np.float64]
+    teacher: Floats
+    student: Floats
+    value: Callable[[Floats], Floats]
+    harm: int
     quantity: str
+    compare: Literal["whole", "each", "contrast", "zero"] = "whole"
+    reference: str | None = None
+    differs: npt.NDArray[np.bool_] | None = None
     more: tuple[Mapping[str, float], ...] = field(default=())
+
+    @staticmethod
+    def mean(sums: Floats) -> Floats:
+        """The mean of the first term over the second, which counts rows: the commonest ``value``."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.asarray(np.where(sums[..., 1] > 0, sums[..., 0] / sums[..., 1], np.nan))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,10 @@ class Evidence:
     of, ``favourable`` the one that people want (code or None); ``groups`` attribute -> object [n] ("" is unknown);
     ``teacher`` and ``student`` view -> Predictions, of which the view named as ``split`` is the one judged;
     ``reference`` what checks fixed on the search split; ``cluster`` [n] what rows share (a patient);
-    ``known`` attribute -> names that exist although this split may have no row of them.
+    ``known`` attribute -> names that exist although this split may have no row of them; ``others`` name ->
+    Predictions of further models on the judged rows (``control``: the student's twin without distillation;
+    ``majority``, ``linear``); ``labels`` view -> y of a view whose rows are not the judged ones (``train``).
+    A view of the same rows (``noise``, ``permuted:<column>``) has no labels of its own.
     """
 
     split: str
@@ -39,6 +42,8 @@ class Evidence:
     reference: Mapping[str, Any] = field(default_factory=dict)
     cluster: npt.NDArray[Any] | None = None
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    others: Mapping[str, Predictions] = field(default_factory=dict)
+    labels: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for who, views in (("teacher", self.teacher), ("student", self.student)):
@@ -46,6 +51,9 @@ class Evidence:
                 raise TableError(f"the {who}'s predictions on the {self.split} split are missing", where="evidence")
             if not np.array_equal(views[self.split].row_ids, self.row_ids):
                 raise TableError(f"the {who}'s predictions are of other rows than the labels", where="evidence")
+        for who, other in self.others.items():
+            if not np.array_equal(other.row_ids, self.row_ids):
+                raise TableError(f"the predictions of {who!r} are of other rows than the labels", where="evidence")
         for name, column in (("y", self.y), *self.groups.items()):
             if len(column) != len(self.row_ids):
                 what = f"{name} has {len(column)} rows, not {len(self.row_ids)}"
