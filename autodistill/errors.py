@@ -39,3 +39,7 @@ class RunError(UserError):
 
 class LedgerError(UserError):
     """The ledger is broken, or refuses another look."""
+
+
+class SignatureError(UserError):
+    """A key cannot be used, or what is signed does not hold."""
