@@ -26,17 +26,12 @@ def entries(found: Mapping[str, Any]) -> list[Entry]:
 
 
 def summary(found: Mapping[str, Any], folder: Path) -> None:
-    """The verdict, the front, the controls, the cost and the path of the report."""
-    from rich.text import Text
-
+    """The verdict and the path of the report; of a search, the front, the controls and the cost too."""
+    if found.get("kind") == "audit":
+        audit_summary(found, folder)
+        return
     out = console()
-    decision = found["verdict"]["decision"]
-    out.print(Text(f"\n{MARK[decision]}  ", style=STYLE[decision]) + Text(found["verdict"]["sentence"], style=""))
-    if decision != "PASS":
-        for finding in msgspec.convert(found["findings"], list[Finding]):
-            if finding.required and finding.outcome != "PASS":
-                need = f" ({finding.rows_needed:,} rows needed)" if finding.rows_needed else ""
-                out.print(f"  in the way: {finding.outcome} {sentence(finding)}{need}")
+    _verdict(out, found)
     out.print()
     keep = set(found["front"]) | {found["certified"], found["finalist"]}
     out.print(table(found, (e for e in entries(found) if e.candidate.key in keep)))
@@ -51,6 +46,36 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
         f"run, {cost['broken']} broken; {duration(sum(cost['seconds'].values()))} in all."
     )
     out.print(f"Report: {folder / 'report.html'}")
+
+
+def audit_summary(found: Mapping[str, Any], folder: Path) -> None:
+    """An audit of predictions: the verdict, what stands in the way, both models' errors, what was not judged."""
+    out = console()
+    _verdict(out, found)
+    out.print()
+    for who in ("teacher", "student"):
+        out.print(f"{who.capitalize()} {found[who]['name']}: {_error(found[who].get('error_audit'))}")
+    unjudged = found["method"].get("not_judged") or []
+    if unjudged:
+        out.print(f"Not judged, since predictions cannot show it: {', '.join(unjudged)}.")
+    out.print(f"Report: {folder / 'report.html'}")
+
+
+def _verdict(out: Any, found: Mapping[str, Any]) -> None:
+    from rich.text import Text
+
+    decision = found["verdict"]["decision"]
+    out.print(Text(f"\n{MARK[decision]}  ", style=STYLE[decision]) + Text(found["verdict"]["sentence"], style=""))
+    if decision != "PASS":
+        for finding in msgspec.convert(found["findings"], list[Finding]):
+            if finding.required and finding.outcome != "PASS":
+                out.print(f"  in the way: {finding.outcome} {sentence(finding)}")
+
+
+def _error(share: Mapping[str, Any] | None) -> str:
+    if share is None:
+        return "no rate of errors (a regression counts none)"
+    return f"error {_percent(share['value'])} [{100 * share['low']:.2f}, {100 * share['high']:.2f}]"
 
 
 def table(found: Mapping[str, Any], rows: Iterable[Entry]) -> Any:
