@@ -7,13 +7,20 @@ from typing import Any, Literal
 
 SHARES: Mapping[str, float] = {"train": 0.4, "search": 0.15, "audit": 0.225, "sealed": 0.225}
 
+BETWEEN = " & "
+"""Stands between the names of crossed attributes, and between their values."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GroupSpec:
-    """One audited attribute. ``merge`` maps a new name to the values that it replaces."""
+    """One audited attribute. ``merge`` maps a new name to the values that it replaces.
+
+    ``cross`` names other attributes: this one is then their intersections, and ``column`` its own name, "sex & race".
+    """
 
     column: str
     merge: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    cross: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -84,7 +84,7 @@ def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
         "split": spec.split if isinstance(spec.split, str) else None,
     }
     asked = [(role, name) for role, name in single.items() if name is not None]
-    asked += [("groups", g.column) for g in spec.groups] + [("drop", name) for name in spec.drop]
+    asked += [("groups", g.column) for g in spec.groups if not g.cross] + [("drop", name) for name in spec.drop]
     for role, name in asked:
         if name not in names:
             raise TableError(f"no column {name!r} ({role})", where=str(spec.table), do=suggest(name, names))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from autodistill.data.asked import DataSpec
+from autodistill.data.asked import BETWEEN, DataSpec
 from autodistill.errors import SpecError
 from autodistill.plugins import build, options_of, suggest, validate
 from autodistill.records import SPLITS
@@ -77,6 +77,12 @@ def _groups(node: Node) -> list[dict[str, Any]]:
         if group["column"] in [g["column"] for g in groups]:
             raise SpecError(f"{group['column']} is listed twice", where=item.where(), do="list a column once")
         groups.append(group)
+    plain = [group["column"] for group in groups if not group.get("cross")]
+    for at, group in enumerate(groups):
+        for part in group.get("cross", ()):
+            if part not in plain:
+                where = node.where((at, "cross"))
+                raise SpecError(f"{part!r} is crossed, and groups does not list it", where=where, do=f"list {part} too")
     return groups
 
 
@@ -84,13 +90,25 @@ def _group(node: Node) -> dict[str, Any]:
     if not isinstance(node.data, dict):
         return {"column": _name(node), "merge": {}}
     for key in node.data:
-        if key not in {"column", "merge"}:
+        if key not in {"column", "merge", "cross"}:
             where = node.where((key,))
-            raise SpecError(f"a group has no {key!r}", where=where, do=suggest(key, ("column", "merge")))
+            raise SpecError(f"a group has no {key!r}", where=where, do=suggest(key, ("column", "merge", "cross")))
+    if "cross" in node.data:
+        return _crossed(node)
     if "column" not in node.data:
         raise SpecError("column is missing", where=node.where(), do="write {column: race, merge: {Other: [...]}}")
     merge = node.at("merge") if "merge" in node.data else None
     return {"column": _name(node.at("column")), "merge": _merge(merge) if merge is not None else {}}
+
+
+def _crossed(node: Node) -> dict[str, Any]:
+    if len(node.data) > 1:
+        raise SpecError("cross beside other keys", where=node.where(), do="merge values where the column is listed")
+    parts = _columns(node.at("cross"))
+    if len(parts) < 2 or len(set(parts)) < len(parts):
+        where = node.where(("cross",))
+        raise SpecError("should name two or more groups, each once", where=where, do="for example [sex, race]")
+    return {"column": BETWEEN.join(parts), "merge": {}, "cross": parts}
 
 
 def _merge(node: Node) -> dict[str, list[str]]:
