@@ -35,9 +35,10 @@ def rows_to_read(evidence: Evidence, policy: Policy, students: Sequence[Predicti
     said: dict[str, Any] = {"file": FILE, "shown": policy.rows_shown == "ids", "ids": [], "groups": [], "counts": {}}
     if not evidence.classes:
         return said | {"shown": False, "reason": "flips are of decisions, and this task is a regression"}
-    flips, several = _flips(evidence, students), len(students) >= SEEDS
+    decided, several = _decided(evidence, students), len(students) >= SEEDS
+    flips = decided != evidence.teacher[evidence.split].decisions
     said["kind"] = f"most of {len(students)} seeds decide otherwise" if several else "this student decides otherwise"
-    codes = _kinds(evidence)[flips]
+    codes = _kinds(evidence, decided)[flips]
     said["counts"] = {kind: int((codes == at).sum()) for at, kind in enumerate(KINDS)}
     said["groups"] = [row for attribute in evidence.groups for row in _shares(evidence, attribute, flips)]
     if policy.rows_shown == "ids":
@@ -52,16 +53,15 @@ def exemplar_table(evidence: Evidence, students: Sequence[Predictions] = ()) -> 
     if not evidence.classes:
         return []
     teacher, student = evidence.teacher[evidence.split], evidence.student[evidence.split]
-    kinds, sure = _kinds(evidence), _confidence(evidence)
-    names = evidence.classes
-    rows = []
-    for at in _order(evidence, _flips(evidence, students)):
-        row = {
+    decided, sure, names = _decided(evidence, students), _confidence(evidence), evidence.classes
+    kinds, rows = _kinds(evidence, decided), []
+    for at in _order(evidence, decided != teacher.decisions):
+        row: dict[str, Any] = {
             "row_id": str(evidence.row_ids[at]),
             "label": names[int(evidence.y[at])],
             "teacher": names[int(teacher.decisions[at])],
             "student": names[int(student.decisions[at])],
-            "kind": KINDS[kinds[at]] if student.decisions[at] != teacher.decisions[at] else "same in this seed",
+            "kind": KINDS[kinds[at]],
             "teacher_confidence": round(float(sure[at]), 4),
         }
         if students:
@@ -84,18 +84,20 @@ def _safe(cell: Any) -> Any:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
 
 
-def _flips(evidence: Evidence, students: Sequence[Predictions]) -> npt.NDArray[np.bool_]:
-    """Which rows are to be read, bool [n]."""
-    teacher = evidence.teacher[evidence.split].decisions
+def _decided(evidence: Evidence, students: Sequence[Predictions]) -> npt.NDArray[np.int64]:
+    """What the student decides, [n]: its seeds' most frequent decision where there are enough, of equals this one's."""
+    own = np.asarray(evidence.student[evidence.split].decisions, dtype=np.int64)
     if len(students) < SEEDS:
-        return np.asarray(evidence.student[evidence.split].decisions != teacher)
-    return np.asarray(np.mean([one.decisions != teacher for one in students], axis=0) > 0.5)
+        return own
+    size = len(evidence.classes)
+    votes = np.sum([np.eye(size, dtype=np.int64)[one.decisions] for one in students], axis=0)
+    votes = 2 * votes + np.eye(size, dtype=np.int64)[own]
+    return np.asarray(votes.argmax(axis=1), dtype=np.int64)
 
 
-def _kinds(evidence: Evidence) -> npt.NDArray[np.int64]:
-    """Index into KINDS of each row, by the judged student."""
-    was = evidence.teacher[evidence.split].decisions == evidence.y
-    now = evidence.student[evidence.split].decisions == evidence.y
+def _kinds(evidence: Evidence, decided: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Index into KINDS of each row, were it one that flips."""
+    was, now = evidence.teacher[evidence.split].decisions == evidence.y, decided == evidence.y
     return np.where(now & ~was, 0, np.where(was & ~now, 1, 2))
 
 
@@ -122,8 +124,8 @@ def _shares(evidence: Evidence, attribute: str, flips: npt.NDArray[np.bool_]) ->
     out = []
     for at, name in enumerate(names):
         few = sizes[at] < SMALL
-        row = {"attribute": attribute, "group": name}
-        row |= {"share": None if few or not flipped else float(found[at] / flipped)}
-        row |= {"population": None if few else float(sizes[at] / total)}
+        row: dict[str, Any] = {"attribute": attribute, "group": name}
+        row["share"] = None if few or not flipped else float(found[at] / flipped)
+        row["population"] = None if few else float(sizes[at] / total)
         out.append(row | ({"reason": f"under {SMALL} rows"} if few else {} if flipped else {"reason": "no row flips"}))
     return out
