@@ -1,0 +1,157 @@
+"""Ordered tests of a shortlist on audit rows that are paid for: what a search and a run judged again share.
+
+Nothing here trains or measures. Until the shortlist and the look are in the ledger no audit row is read. What follows
+spends the look's share of α by the fallback procedure (Wiens and Dmitrienko 2005), so that the chance of certifying any
+unacceptable student stays under it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from autodistill import auditor, verdict
+from autodistill.auditor import Evidence
+from autodistill.errors import LedgerError
+from autodistill.ledger import Ledger
+from autodistill.records import Candidate, Decision, Entry, Finding, Policy, Reading, digest, encode
+
+LENGTH = 5  # candidates of a shortlist at most
+POWER = 0.5  # predicted, that a candidate needs to be tested
+LOOKED_AT = 30  # smallest candidates whose power is predicted
+
+
+class Bench(Protocol):
+    """What certification needs of a run. ``rows`` counts each split's rows; ``audit_rows`` holds a digest of each row
+    of the audit split, ``audit_digest`` is of all of them; neither shows a label or a decision."""
+
+    @property
+    def policy(self) -> Policy: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def rows(self) -> Mapping[str, int]: ...
+
+    @property
+    def audit_rows(self) -> npt.NDArray[Any]: ...
+
+    @property
+    def audit_digest(self) -> str: ...
+
+    def evidence(self, candidate: Candidate, split: str) -> Evidence:
+        """Teacher and this student side by side on the search or the audit split."""
+
+    def meters(self, readings: Mapping[str, Reading]) -> tuple[Finding, ...]:
+        """The policy's meters on a candidate's readings."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tested:
+    """One candidate of the shortlist: its place, the level of its tests, what came of them."""
+
+    entry: Entry
+    order: int
+    power: float
+    level: float = 0.0
+    decision: Decision = "INCONCLUSIVE"
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certification:
+    """What the audit split said. ``chosen`` is the smallest that passed; ``finalist`` is it, or the first in order.
+
+    ``refused`` says why no test was made (the rows' level is spent); ``look`` is the ledger's account of it.
+    """
+
+    shortlist: tuple[Tested, ...] = ()
+    chosen: Tested | None = None
+    finalist: Tested | None = None
+    look: Mapping[str, Any] | None = None
+    refused: str = ""
+    examined: int = 0
+    teacher_readings: Mapping[str, Reading] = field(default_factory=dict)
+
+
+def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
+    """The smallest students that are likely enough to pass, safest first, and how many were examined.
+
+    From readings and search-split findings only: whatever else an entry carries is not looked at.
+    """
+    able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
+    able.sort(key=lambda entry: (_cost(entry, bench.policy.choose), entry.candidate.key))
+    scale = bench.rows["audit"] / bench.rows["search"]
+    level = bench.policy.alpha / bench.policy.looks / LENGTH
+    powers: list[tuple[Entry, float]] = []
+    for entry in able[:LOOKED_AT]:
+        evidence = bench.evidence(entry.candidate, "search")
+        if not evidence.classes:
+            break
+        powers.append((entry, round(auditor.power(evidence, bench.policy, scale, level), 4)))
+        if sum(power >= POWER for _, power in powers) == LENGTH:
+            break
+    listed = [one for one in powers if one[1] >= POWER]
+    if not listed and powers:
+        listed = [max(powers, key=lambda one: one[1])]
+    listed.sort(key=lambda one: -auditor.search_z([f for f in one[0].findings if f.split == "search"]))
+    return listed, len(powers)
+
+
+def _cost(entry: Entry, by: str) -> float:
+    reading = verdict.reading(entry.readings, by)
+    return float("inf") if reading is None or reading.value is None else reading.value
+
+
+def tests(bench: Bench, tested: Sequence[Tested], ledger: Ledger) -> Certification:
+    """Write the shortlist down, pay for the look, test in order; ``refused`` where the rows' level is spent."""
+    policy, keys = bench.policy, [one.entry.candidate.key for one in tested]
+    said = {"run": str(bench.folder), "order": keys, "rows": bench.audit_digest, "policy": policy.sha256}
+    ledger.once("shortlist", said)
+    try:
+        look = ledger.look(
+            bench.audit_rows,
+            policy=policy.sha256,
+            shortlist=digest(encode(keys)),
+            looks=policy.looks,
+            alpha=policy.alpha,
+        )
+    except LedgerError as fault:
+        return Certification(shortlist=tuple(tested), finalist=tested[0], refused=str(fault))
+    done = _in_order(bench, tested, look.share)
+    passed = {one.entry.candidate.key: one.entry.readings for one in done if one.decision == "PASS"}
+    best = verdict.choose(passed, policy.choose)
+    chosen = next((one for one in done if one.entry.candidate.key == best), None)
+    finalist = chosen or done[0]
+    # The rows that open tests would need are simulated for the finalist only.
+    finalist = replace(finalist, findings=_findings(bench, finalist.entry, finalist.level, needed=True))
+    done = tuple(finalist if one.order == finalist.order else one for one in done)
+    account = {name: getattr(look, name) for name in ("share", "replay", "account", "index", "used", "accounts")}
+    return Certification(
+        shortlist=done,
+        chosen=finalist if chosen else None,
+        finalist=finalist,
+        look={**account, "looks": policy.looks, "alpha": policy.alpha},
+    )
+
+
+def _in_order(bench: Bench, tested: Sequence[Tested], share: float) -> tuple[Tested, ...]:
+    found: dict[int, tuple[Finding, ...]] = {}
+
+    def test(order: int, level: float) -> Decision:
+        found[order] = _findings(bench, tested[order].entry, level, needed=False)
+        return verdict.judge(found[order]).decision
+
+    steps = verdict.fallback(len(tested), share, test)
+    return tuple(replace(tested[s.order], level=s.level, decision=s.decision, findings=found[s.order]) for s in steps)
+
+
+def _findings(bench: Bench, entry: Entry, level: float, needed: bool) -> tuple[Finding, ...]:
+    evidence = bench.evidence(entry.candidate, "audit")
+    return (
+        *auditor.audit(evidence, bench.policy, level=level, rows_needed=needed),
+        *bench.meters(entry.readings),
+    )
