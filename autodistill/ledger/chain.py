@@ -18,7 +18,7 @@ from filelock import FileLock
 from autodistill import records
 from autodistill.errors import LedgerError
 
-Kind = Literal["policy", "shortlist", "look", "opening", "signature", "revocation"]
+Kind = Literal["policy", "shortlist", "look", "opening", "signature", "revocation", "rendered", "alias"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 START = "0" * 64
 

@@ -1,6 +1,6 @@
 """The door to a project's ledger: its chain of lines, and the accounts of its looks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,27 +15,32 @@ from autodistill.ledger.accounts import Hashes, Look
 from autodistill.ledger.chain import START, Kind, Line
 
 
+Vouch = Callable[[Path, int, str, str], None]
+
+
 class Ledger:
     """``ledger.jsonl`` under ``root``, shared by the runs of a project; made on the first append.
 
     One write and one fsync a line, under a lock. Raises ``LedgerError`` wherever it is broken or cannot be written.
+    ``vouch`` is told of every new head (root, index, SHA-256, moment), to keep it or sign it outside of the chain.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, vouch: Vouch | None = None) -> None:
         self.root = root
         self.path = root / "ledger.jsonl"
+        self._vouch = vouch
 
     def append(self, kind: Kind, data: Mapping[str, Any], *, at: str | None = None) -> Line:
         """Add a line; it is on the disk when this returns. ``at`` is UTC, now if not given."""
         with chain.held(self.root):
-            return chain.append(self.path, kind, data, at)
+            return self._add(kind, data, at)
 
     def once(self, kind: Kind, data: Mapping[str, Any], *, at: str | None = None) -> Line:
         """The line with this kind and data, added if it is not there: a continued run writes nothing twice."""
         with chain.held(self.root):
             wanted = msgspec.json.decode(records.encode(data))  # as it is read back: tuples are lists
             same = [line for line in self.lines(kind) if line.data == wanted]
-            return same[0] if same else chain.append(self.path, kind, data, at)
+            return same[0] if same else self._add(kind, data, at)
 
     def look(
         self, rows: npt.NDArray[Any], *, policy: str, shortlist: str, looks: int, alpha: float, at: str | None = None
@@ -80,6 +85,13 @@ class Ledger:
         with chain.held(self.root):
             return chain.repair(self.path)
 
+    def _add(self, kind: Kind, data: Mapping[str, Any], at: str | None) -> Line:
+        """One line more; the new head is vouched for before the lock is given back."""
+        line = chain.append(self.path, kind, data, at)
+        if self._vouch is not None:
+            self._vouch(self.root, line.index, line.sha256, line.at)
+        return line
+
     @property
     def _folder(self) -> Path:
         return self.root / ".looks"
@@ -112,7 +124,7 @@ class Ledger:
             # The rows first: a line whose rows are missing would be a broken ledger, rows without a line are not.
             accounts.keep(self._folder, hashes)
             place = {"count": hashes.size, "share": share, "alpha": alpha, "of": times, "used": used}
-            line = chain.append(self.path, kind, {**what, **place, "index": len(account) + 1}, at)
+            line = self._add(kind, {**what, **place, "index": len(account) + 1}, at)
             return _look(line, [*mine, line], known, replay=False)
 
 
