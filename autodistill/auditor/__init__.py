@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodistill import verdict
-from autodistill.auditor import gaps, losses, shown
+from autodistill.auditor import gaps, losses, rowlevel, shown
 from autodistill.auditor.forecast import Certifiable, certifiable, power
 from autodistill.auditor.look import Look
 from autodistill.records import Finding, Policy
@@ -71,7 +71,7 @@ def _line(look: Look, line: verdict.Line, evidence: Evidence) -> Sequence[Findin
 
 
 def _why_not(line: verdict.Line, evidence: Evidence) -> str:
-    if not evidence.classes and line.compare in COUNTED:
+    if not evidence.classes and line.compare in COUNTED and not getattr(line.check, "regression", False):
         return "counts classes, and this task is a regression"
     if evidence.cluster is not None and (line.required or line.compare != "classes"):
         # A test that takes clustered rows for independent ones passes 12–30 % falsely (AUDIT §5).
@@ -83,7 +83,7 @@ def _why_not(line: verdict.Line, evidence: Evidence) -> str:
         return f"needs predictions of the view {missing[0]}"
     if any(field == "attribute" for field in line.options) and line.attribute not in evidence.groups:
         return f"the table has no group column {line.attribute!r}"
-    if line.compare in {"each", "contrast", "ratio"} and line.attribute is None:
+    if line.compare in {"each", "contrast", "ratio"} and line.attribute is None and not line.names:
         return "no group column is named"
     if line.required and not line.limits and line.compare != "classes":
         return "this check is shown and decides nothing: list it under report"
@@ -108,7 +108,7 @@ def _infer(look: Look, line: verdict.Line, found: Estimand) -> Sequence[Finding]
         case Shares():
             return shown.shares(look, line, found)
         case RowSums():
-            return shown.means(look, line, found)
+            return rowlevel.findings(look, line, found)
 
 
 def search_z(findings: Sequence[Finding]) -> float:

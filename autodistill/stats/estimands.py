@@ -85,7 +85,10 @@ class RowSums:
     to zero). ``harm`` is 1 where a higher value is harmful, else −1. ``compare``: *whole* (K = 1: the student's
     loss), *each* (the loss in every group), *contrast* (each group with ``reference`` or all other known groups),
     *zero* (each group's own value, which should be 0). ``differs`` [n]: rows on which the models differ; fewer than ten
-    certify nothing. ``more`` are display values by group.
+    certify nothing. ``worst``: the most that one row can add to the metric, times the rows of its group, a scalar or
+    [K + 1] (rows of no known group last); None where nothing limits it. ``denominators`` [K + 1]: rows under the
+    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``more`` are display
+    values by group.
     """
 
     names: tuple[str, ...]
@@ -98,6 +101,9 @@ class RowSums:
     compare: Literal["whole", "each", "contrast", "zero"] = "whole"
     reference: str | None = None
     differs: npt.NDArray[np.bool_] | None = None
+    worst: float | Floats | None = None
+    denominators: Floats | None = None
+    ratio: bool = False
     more: tuple[Mapping[str, float], ...] = field(default=())
 
     @staticmethod

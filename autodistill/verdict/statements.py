@@ -37,7 +37,7 @@ class Line:
 
     @property
     def compare(self) -> str:
-        """How the check's numbers are compared: whole, each, contrast, ratio, classes, shares."""
+        """How the check's numbers are compared: whole, each, contrast, zero, ratio, classes, shares."""
         return str(getattr(self.check, "compare", "shares"))
 
     @property
@@ -52,12 +52,15 @@ class Line:
             return (self.prefix,)
         if self.compare == "contrast" and self.pairs:
             return tuple(f"{self.prefix}={group}/{limit}" for group, _ in self.pairs for limit in self.limits)
+        if self.compare == "zero" and self.names:
+            return tuple(f"{self.prefix}={group}/{limit}" for group in self.names for limit in self.limits)
         return tuple(f"{self.prefix}/{limit}" for limit in self.limits)
 
     @property
     def statements(self) -> int:
         """One-sided tests that could fail."""
-        each = {"contrast": 2 * len(self.pairs), "each": len(self.names)}.get(self.compare, 1)
+        groups = len(self.names)
+        each = {"contrast": 2 * len(self.pairs), "each": groups, "zero": 2 * max(1, groups)}.get(self.compare, 1)
         return each * max(1, len(self.limits))
 
 
@@ -96,14 +99,11 @@ def _expand(
     check = _build(requirement.name, encode(dict(requirement.options)))
     grouped = any(field.name == "attribute" for field in fields(check))
     metric = getattr(check, "metric", None)
-    stem = requirement.name if metric is None else f"{requirement.name}/{metric}"
-    attributes: list[str | None] = [None]
-    if grouped:
-        whole = [None] if check.attribute is None and getattr(check, "compare", "") == "shares" else []
-        attributes = [*whole, *([check.attribute] if check.attribute is not None else groups)]
-    for attribute in attributes or [None]:
-        known = tuple(groups.get(attribute, ())) if attribute is not None else ()
-        if known and policy.unknown == "require":
+    variant = getattr(check, "variant", "")
+    stem = "/".join(str(part) for part in (requirement.name, metric, variant) if part)
+    for attribute in _attributes(check, groups) if grouped else [None]:
+        known = tuple(groups.get(attribute, ())) if attribute is not None else tuple(getattr(check, "segments", ()))
+        if attribute is not None and known and policy.unknown == "require":
             known = (*known, UNKNOWN)
         reference = getattr(check, "reference", None)
         prefix = stem if attribute is None else f"{stem}/{attribute}"
@@ -116,6 +116,17 @@ def _expand(
             required=asked,
             names=known,
         )
+
+
+def _attributes(check: Any, groups: Mapping[str, Sequence[str]]) -> Sequence[str | None]:
+    """The attributes that a check speaks of: its own, or every one; before them all rows (None), where a check speaks
+    of each group by itself; all rows alone, where it compares only those."""
+    if check.attribute is not None:
+        return [check.attribute]
+    compare = getattr(check, "compare", "")
+    if compare == "whole":
+        return [None]
+    return [None, *groups] if compare in {"shares", "zero"} else [*groups] or [None]
 
 
 def count(policy: Policy, groups: Mapping[str, Sequence[str]]) -> int:
