@@ -17,6 +17,7 @@ from autodistill.stats import (
     PairedCounts,
     PairedGap,
     accounting,
+    far_limits,
     gap_bounds,
     growth_low,
     growth_upper,
@@ -70,26 +71,27 @@ def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts
     """Everything that the findings of ``line`` say, computed once for all of its contrasts and levels."""
     compared = pairs(line.names, found.reference)
     gap = gap_of(found, compared)
-    # Rows of levels: the PASS bounds, growth's two shares, the FAIL bound, the labels' half.
-    share = look.level * np.array([1.0, GAP_SHARE, CHANGE_SHARE, look.fail_level / look.level, 0.5])[:, None]
-    student, change = gap.student_limits(share[[0, 1, 3, 4]]), gap.change_limits(share[[0, 2, 3, 4]])
-    teacher = gap.teacher_limits(share[[0, 4]])
-    one = [_level_rows(student, row) for row in range(4)]
-    two = [_level_rows(change, row) for row in range(4)]
+    # Rows of levels: the PASS bounds, growth's two shares, the labels' half.
+    share = look.level * np.array([1.0, GAP_SHARE, CHANGE_SHARE, 0.5])[:, None]
+    student, change = gap.student_limits(share[[0, 1, 3]]), gap.change_limits(share[[0, 2, 3]])
+    teacher = gap.teacher_limits(share[[0, 3]])
+    one = [_level_rows(student, row) for row in range(3)]
+    two = [_level_rows(change, row) for row in range(3)]
+    far = far_limits(gap, look.fail_level)
     size = gap_bounds(one[0])
     bounds = {
-        "at_most": (np.abs(gap.student), size[0], size[1], gap_bounds(one[2])[0]),
+        "at_most": (np.abs(gap.student), size[0], size[1], gap_bounds(far[0])[0]),
         "grows_by_at_most": (
             accounting(gap.teacher, gap.student)[1],
             growth_low(one[0], two[0]),
             growth_high(one[1], two[1]),
-            growth_low(one[2], two[2]),
+            growth_low(*far),
         ),
     }
     marks = thresholds(line.limits.get("at_most"), line.limits.get("grows_by_at_most"))
     labels: list[str | None] = [None] * len(compared)
     if marks is not None:
-        labels = [LABELS[at] for at in origins(_level_rows(teacher, 1), one[3], two[3], *marks)]
+        labels = [LABELS[at] for at in origins(_level_rows(teacher, 1), one[2], two[2], *marks)]
     extra = np.array([found.unknown_rows])
     rows_group, rows_rest = sides(found.sizes, extra[0], found.names, compared, -1)
     return Contrasts(

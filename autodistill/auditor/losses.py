@@ -9,7 +9,7 @@ import numpy.typing as npt
 from autodistill.auditor.look import Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.sizes import scale_needed
 from autodistill.records import Finding, Outcome
-from autodistill.stats import PairedCounts, mcnemar, paired_limits, paired_upper
+from autodistill.stats import PairedCounts, far_paired_limits, mcnemar, paired_limits, paired_upper
 from autodistill.stats.shares import Floats
 from autodistill.verdict import UNKNOWN, Line
 
@@ -38,8 +38,9 @@ def nothing(look: Look, line: Line, reason: str) -> list[Finding]:
 def whole(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
     """The finding on the loss over all rows."""
     b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
-    low, high = paired_limits(b, c, n, np.array([look.level, look.fail_level]))
-    bounds = Bounds((b - c) / n if n else 0.0, float(low[0]), float(high[0]), float(low[1]))
+    low, high = paired_limits(b, c, n, look.level)
+    fail_low = far_paired_limits(b, c, n, look.fail_level)[0]
+    bounds = Bounds((b - c) / n if n else 0.0, float(low), float(high), float(fail_low))
     outcome: Outcome = "REPORTED" if "at_most" not in line.limits else decide(bounds, line.limits["at_most"])
     notes = []
     if n < look.policy.n_min:
@@ -126,11 +127,11 @@ class _Groups:
 
 def _groups(look: Look, found: PairedCounts) -> _Groups:
     b, c, n = discordant(found.cells, found.harm)
-    levels = np.array([look.level, look.fail_level, look.level / len(found.names)])[:, None]
-    low, high = paired_limits(b, c, n, levels)
+    low, high = paired_limits(b, c, n, look.level)
+    far = far_paired_limits(b, c, n, np.array([look.fail_level, look.level / len(found.names)])[:, None])[0]
     few = n < look.policy.n_min
     counted = np.flatnonzero(~few) if not few.all() else np.arange(len(n))
-    return _Groups((b - c) / np.where(n > 0, n, 1.0), low[0], low[2], high[0], low[1], few, counted)
+    return _Groups((b - c) / np.where(n > 0, n, 1.0), low, far[1], high, far[0], few, counted)
 
 
 def _judged(look: Look, found: PairedCounts) -> tuple[PairedCounts, list[str]]:

@@ -6,6 +6,7 @@ from autodistill.stats.disparity import (
     NormalGap,
     PairedGap,
     accounting,
+    far_limits,
     gap_bounds,
     gap_upper,
     growth_low,
@@ -14,7 +15,7 @@ from autodistill.stats.disparity import (
     thresholds,
 )
 from autodistill.stats.estimands import ClassCounts, Counts, Estimand, NotApplicable, PairedCounts, RowSums, Shares
-from autodistill.stats.paired import mcnemar, paired_limits, paired_upper, tango_z
+from autodistill.stats.paired import far_paired_limits, mcnemar, paired_limits, paired_upper, tango_z
 from autodistill.stats.shares import clopper_pearson, clopper_pearson_upper, katz, mover, newcombe, wilson, z_value
 from autodistill.stats.tables import Evidence, Rows, Tables, encode_group, strata, tabulate
 
@@ -37,6 +38,8 @@ __all__ = [
     "clopper_pearson",
     "clopper_pearson_upper",
     "encode_group",
+    "far_limits",
+    "far_paired_limits",
     "gap_bounds",
     "gap_upper",
     "growth_low",

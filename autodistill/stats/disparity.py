@@ -1,6 +1,7 @@
 """Contrasts between a group and its reference: how large for teacher and student, grown or inherited, and what to
 call it. AUDIT §4 in the documentation; u is signed so that positive is harm to the group."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -8,8 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from autodistill.stats.paired import paired_limits
-from autodistill.stats.shares import Floats, Limits, Numbers, mover, wilson, z_value
+from autodistill.stats.paired import far_paired_limits, paired_limits
+from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, wilson, z_value
 
 CHANGE_SHARE, GAP_SHARE = 0.8, 0.2
 """How growth spends its level: 0.8 on the change, 0.2 on the student's own gap."""
@@ -34,6 +35,10 @@ class Gap(Protocol):
 
     def change_limits(self, level: Numbers) -> Limits:
         """Limits of D."""
+
+
+def _wider(one: Limits, other: Limits) -> Limits:
+    return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
 
 
 def _signed(limits: Limits, harm: int) -> Limits:
@@ -99,13 +104,26 @@ class PairedGap:
 
     def change_limits(self, level: Numbers) -> Limits:
         """Limits of D: two paired differences, each by Tango with the guard, combined."""
+        return self._change_limits(level, paired_limits)
+
+    def far_student_limits(self, level: Numbers) -> Limits:
+        """Limits of u_S far in the tail: the wider of Newcombe's and of MOVER on Clopper–Pearson limits."""
+        x, y, first, second = self.shares(-2)
+        exact = mover(first, clopper_pearson(x, self._n[0], level), second, clopper_pearson(y, self._n[1], level))
+        return _wider(self.student_limits(level), _signed(exact, self.harm))
+
+    def far_change_limits(self, level: Numbers) -> Limits:
+        """Limits of D far in the tail."""
+        return self._change_limits(level, far_paired_limits)
+
+    def _change_limits(self, level: Numbers, limits: Callable[..., Limits]) -> Limits:
         # A level with axes of its own comes out in front of the contrasts.
         shape = np.broadcast_shapes(np.shape(level), self.change.shape)
         parts = (self.group, self.rest)
         b = np.stack([np.broadcast_to(part[..., 0, 1], shape) for part in parts])
         c = np.stack([np.broadcast_to(part[..., 1, 0], shape) for part in parts])
         n = np.stack([np.broadcast_to(total, shape) for total in self._n])
-        low, high = paired_limits(b, c, n, level)
+        low, high = limits(b, c, n, level)
         d = (b - c) / np.where(n > 0, n, 1.0)
         return _signed(mover(d[0], (low[0], high[0]), d[1], (low[1], high[1])), self.harm)
 
@@ -163,6 +181,14 @@ def growth_high(student: Limits, change: Limits) -> Floats:
     rules it out, so the level is α a side."""
     either = np.maximum(np.minimum(student[1], change[1]), np.minimum(-student[0], -change[0]))
     return np.maximum(0.0, either)
+
+
+def far_limits(gap: Gap, level: Numbers) -> tuple[Limits, Limits]:
+    """Limits of u_S and of D for FAIL at α/m. Score limits alone are too narrow so far out where a share is rare: at a
+    true gap of 0.05 of 30 rows against 4,000 Newcombe's is beyond it up to 30 times as often as its level says."""
+    if isinstance(gap, PairedGap):
+        return gap.far_student_limits(level), gap.far_change_limits(level)
+    return gap.student_limits(level), gap.change_limits(level)
 
 
 def growth_upper(gap: Gap, level: Numbers) -> Floats:
