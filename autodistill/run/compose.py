@@ -1,22 +1,21 @@
 """Everything a run knows, as the one report that is written, rendered and copied: see ``report.json`` in the docs."""
 
-import platform
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autodistill import __version__, auditor, verdict
+from autodistill import auditor, verdict
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Reading, Verdict, digest, plain
 from autodistill.run import beside
 from autodistill.run.beside import Beside
 from autodistill.run.certify import Certification, Tested
+from autodistill.run.environment import environment
 from autodistill.run.prepare import Prepared
 from autodistill.spec import Spec
 
@@ -107,7 +106,7 @@ def compose(
             "objectives": list(controller.objectives),
             "sampler": spec.sampler,
         },
-        "environment": environment(),
+        "environment": environment(PACKAGES),
         "files": _files(shop, found),
         "notes": [found.refused] if found.refused else [],
     }
@@ -270,22 +269,6 @@ def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
         "positive": None if dataset.positive is None else dataset.classes[dataset.positive],
         "favourable": None if dataset.favourable is None else dataset.classes[dataset.favourable],
         "splits_digest": made.identity["splits"],
-    }
-
-
-def environment() -> dict[str, Any]:
-    """The versions that a figure depends on."""
-    packages = {}
-    for package in PACKAGES:
-        try:
-            packages[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            packages[package] = "not installed"
-    return {
-        "autodistill": __version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(terse=True),
-        "packages": packages,
     }
 
 
