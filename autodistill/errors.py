@@ -41,5 +41,9 @@ class LedgerError(UserError):
     """The ledger is broken, or refuses another look."""
 
 
+class LevelSpentError(LedgerError):
+    """The rows' level is spent: no further look, and the ledger is whole."""
+
+
 class SignatureError(UserError):
     """A key cannot be used, or what is signed does not hold."""

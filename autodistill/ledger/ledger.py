@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodistill import records
-from autodistill.errors import LedgerError
+from autodistill.errors import LedgerError, LevelSpentError
 from autodistill.ledger import accounts, chain
 from autodistill.ledger.accounts import Hashes, Look
 from autodistill.ledger.chain import START, Kind, Line
@@ -113,7 +113,7 @@ class Ledger:
             account = _account(what["rows"], mine, known)
             spent = sum(line.data["share"] for line in account)
             if spent + share > alpha * (1 + 1e-9):
-                raise LedgerError(
+                raise LevelSpentError(
                     f"rows of this {kind} were read {len(account)} times before and their level is spent "
                     f"({spent:.4g} of {alpha:.4g}, this {kind} takes {share:.4g})",
                     where=str(self.path),
