@@ -1,7 +1,29 @@
 """Keys, signed statements, and what a verifier recomputes."""
 
 from autodistill.signoff.envelope import peek, seal, unseal
-from autodistill.signoff.keys import auditor, key_id, public_text
-from autodistill.signoff.statements import Waiver, decision, digests, facts
+from autodistill.signoff.head import vouch
+from autodistill.signoff.held import Asked, Checked, Checks, differing
+from autodistill.signoff.keys import auditor, auditor_path, key_id, load, make, public_text
+from autodistill.signoff.statements import OURS, Waiver, decision, digests, facts
 
-__all__ = ["Waiver", "auditor", "decision", "digests", "facts", "key_id", "peek", "public_text", "seal", "unseal"]
+__all__ = [
+    "OURS",
+    "Asked",
+    "Checked",
+    "Checks",
+    "Waiver",
+    "auditor",
+    "auditor_path",
+    "decision",
+    "differing",
+    "digests",
+    "facts",
+    "key_id",
+    "load",
+    "make",
+    "peek",
+    "public_text",
+    "seal",
+    "unseal",
+    "vouch",
+]

@@ -2,5 +2,6 @@
 
 from autodistill.spec.experiment import OBJECTIVES, SAMPLERS, Budget, MeasureSpec, Spec, load
 from autodistill.spec.policy import METERS, load_policy
+from autodistill.spec.trust import load_trust
 
-__all__ = ["METERS", "OBJECTIVES", "SAMPLERS", "Budget", "MeasureSpec", "Spec", "load", "load_policy"]
+__all__ = ["METERS", "OBJECTIVES", "SAMPLERS", "Budget", "MeasureSpec", "Spec", "load", "load_policy", "load_trust"]

@@ -9,7 +9,6 @@ once: the parent is found by the run's own name in ``track.json``, a candidate b
 import json
 import logging
 import queue
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,8 +27,9 @@ from autodistill.errors import RunError
 from autodistill.records import Entry
 from autodistill.track.figures import Sent, asked, digests, metrics, mlflow_name, params
 from autodistill.track.manners import hush, own_name
+from autodistill.track.registry import STUDENT, Version, model_name, move, registered, version
 
-__all__ = ["URI", "TrackResult", "Tracker", "sync"]
+__all__ = ["STUDENT", "URI", "TrackResult", "Tracker", "Version", "move", "registered", "sync", "version"]
 
 URI = "sqlite:///mlflow.db"
 FILES = ("report.html", "report.json", "front.png", "candidates.csv", "spec.yaml", "policy.yaml")
@@ -242,10 +242,10 @@ class _Copy:
 
     def register(self, report: Mapping[str, Any], student: Path) -> str:
         """The certified student as a model version, once a run and digest; its version."""
-        name, sha = re.sub(r"[/:%\"']", "-", self.run_name), records.digest(student.read_bytes())
-        tags = digests(report) | {RUN: self.mine, "autodistill.student_sha256": sha}
+        name, sha = model_name(self.run_name), records.digest(student.read_bytes())
+        tags = digests(report) | {RUN: self.mine, STUDENT: sha}
         for there in self.client.search_model_versions(f"name = '{name}'"):
-            if there.tags.get(RUN) == self.mine and there.tags.get("autodistill.student_sha256") == sha:
+            if there.tags.get(RUN) == self.mine and there.tags.get(STUDENT) == sha:
                 return str(there.version)
         with _at(self.uri):
             model = _log_model(self.run_id, student)

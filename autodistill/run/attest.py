@@ -1,0 +1,113 @@
+"""The machine's own signature: what a finished run found, over the digests of its files."""
+
+import getpass
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from autodistill import signoff
+from autodistill.errors import SignatureError
+from autodistill.ledger import Ledger
+from autodistill.records import Finding, digest, encode
+from autodistill.run.folder import write_whole
+
+STATEMENTS = "statements"
+FACTS, SEALED = f"{STATEMENTS}/facts.dsse.json", f"{STATEMENTS}/sealed.dsse.json"
+RECORDS = (
+    "report.json", "student.onnx", "teacher.onnx", "spec.yaml", "policy.yaml", "rows.parquet", "sealed.parquet",
+    "readings.json", "journal.jsonl", "rows_to_read.csv",
+)  # fmt: skip
+VIEWS = ("report.html", "front.png", "candidates.csv")
+"""Made from report.json, and made again at will: the ledger holds their digests, the statement does not."""
+
+
+def now() -> str:
+    """This moment, UTC."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def person() -> str:
+    """Who runs this process: ``AUTODISTILL_RUN_BY``, or the user's name on this machine."""
+    try:
+        return os.environ.get("AUTODISTILL_RUN_BY") or getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
+
+
+def book(root: Path | None = None) -> Ledger:
+    """The project's ledger, its head vouched for by this machine's auditor."""
+    return Ledger(root or Path("reports"), vouch=signoff.vouch)
+
+
+def records_of(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
+    """Name -> SHA-256 of what a run rests on: its records, and the files of the candidates that were tested."""
+    names = [name for name in RECORDS if (folder / name).is_file()]
+    for one in found.get("shortlist") or ():
+        home = folder / "candidates" / str(one["key"])
+        files = (home / name for name in ("student.onnx", "predictions.search.parquet", "predictions.audit.parquet"))
+        names += [path.relative_to(folder).as_posix() for path in files if path.is_file()]
+    return {name: digest((folder / name).read_bytes()) for name in sorted(set(names))}
+
+
+def attest(folder: Path, found: Mapping[str, Any], ledger: Ledger) -> tuple[str, ...]:
+    """Sign the facts of a finished run and write it down; notes where that could not be done (the run stands)."""
+    try:
+        key = signoff.auditor()
+        index, head = ledger.head()
+        files = records_of(folder, found)
+        policy = found.get("policy") or {}
+        more = {
+            "run": found["name"],
+            "kind": found.get("kind", "search"),
+            "created": found.get("created"),
+            "at": now(),
+            "by": person(),
+            "ledger": {"index": index, "sha256": head},
+            "certified": found.get("certified"),
+            "finalist": found.get("finalist"),
+            "data": dict((found.get("data") or {}).get("digests") or {}),
+            "teacher": (found.get("teacher") or {}).get("digest"),
+            "environment": digest(encode(found.get("environment") or {})),
+            "policy": {"name": policy.get("name"), "version": policy.get("version"), "sha256": policy.get("sha256")},
+            "policy_came_after": "rejudged" in found,
+        }
+        configuration: dict[str, str] = {name: files[name] for name in ("policy.yaml", "spec.yaml") if name in files}
+        findings = msgspec.convert(found.get("findings") or [], list[Finding])
+        statement = signoff.facts(files, found["verdict"]["decision"], findings, configuration, more)
+        sealed = signoff.seal(statement, key)
+    except (SignatureError, OSError) as fault:
+        return (f"The facts of this run are not signed: {fault}",)
+    write_whole(folder / FACTS, sealed)
+    line = {"what": "facts", "run": found["name"], "report": files["report.json"], "statement": digest(sealed)}
+    ledger.once("signature", line | {"key": signoff.key_id(signoff.public_text(key))})
+    rendered(folder, ledger)
+    return ()
+
+
+def rendered(folder: Path, ledger: Ledger) -> None:
+    """Write down the digests of the pages that were made from a signed run's record."""
+    if not (folder / FACTS).is_file():
+        return
+    views = {name: digest((folder / name).read_bytes()) for name in VIEWS if (folder / name).is_file()}
+    ledger.append("rendered", {"report": digest((folder / "report.json").read_bytes()), "files": views})
+
+
+def statements(folder: Path) -> list[dict[str, Any]]:
+    """The signed statements beside a run, unchecked, in order of their moment: what a page shows."""
+    out = []
+    for path in sorted((folder / STATEMENTS).glob("*.dsse.json")):
+        try:
+            data = path.read_bytes()
+            out.append({"file": path.name, "sha256": digest(data), **signoff.peek(data)})
+        except (OSError, SignatureError) as fault:
+            out.append({"file": path.name, "sha256": "", "broken": str(fault)})
+    return sorted(out, key=lambda one: (_moment(one), one["file"]))
+
+
+def _moment(statement: Mapping[str, Any]) -> str:
+    said = statement.get("predicate") or {}
+    return str(said.get("at") or (said.get(signoff.OURS) or {}).get("at") or "")
