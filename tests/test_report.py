@@ -16,7 +16,7 @@ import report_data
 
 from autodistill import report, stats
 from autodistill.errors import RunError
-from autodistill.report import audited, chart, numbers, sections, terms, view, words
+from autodistill.report import audited, chart, numbers, sections, sentences, terms, view, words
 
 FIXTURES = ("certified", "undecided", "nothing", "empty")
 VOID = {"meta", "input", "img", "br", "hr", "rect", "line", "circle", "path", "link"}
@@ -250,12 +250,12 @@ def test_the_student_s_audit_error_is_that_of_the_tested_rows() -> None:
 
 
 def test_sentences_take_their_direction_from_the_two_models() -> None:
-    worse = words.sentence(report_data.loss(0.0061, 0.0022, 0.0099))
-    better = words.sentence(report_data.loss(-0.0061, -0.0099, -0.0022))
+    worse = sentences.sentence(report_data.loss(0.0061, 0.0022, 0.0099))
+    better = sentences.sentence(report_data.loss(-0.0061, -0.0099, -0.0022))
     assert "0.6\u202fpoints fewer rows rightly" in worse
     assert "0.6\u202fpoints more rows rightly" in better
     assert "[0.2, 1.0]" in worse
-    open_ = words.sentence(report_data.loss(0.0111, 0.0065, 0.0158, "INCONCLUSIVE", rows_needed=15_200))
+    open_ = sentences.sentence(report_data.loss(0.0111, 0.0065, 0.0158, "INCONCLUSIVE", rows_needed=15_200))
     assert "about 15\u202f200 rows would decide it" in open_
 
 

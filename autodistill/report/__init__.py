@@ -2,6 +2,6 @@
 
 from autodistill.report.files import read, write
 from autodistill.report.render import html
-from autodistill.report.words import sentence
+from autodistill.report.sentences import sentence
 
 __all__ = ["html", "read", "sentence", "write"]

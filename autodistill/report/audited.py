@@ -5,18 +5,29 @@ from dataclasses import replace
 from typing import Any
 
 from autodistill.records import Finding
-from autodistill.report import bars, chart, numbers, words
+from autodistill.report import attributed, bars, chart, numbers, sentences, words
+
+HEADS = {
+    "worst_group_loss": {"at_most": "Loss"},
+    "calibration": {"at_most": "The student's own"},
+    "impact_ratio": {"at_least": "Ratio"},
+}
+SIMPLE = frozenset({"class_collapse", "tail_loss", "cvar", "beats_control", "reliance_shift", "noise_flips"})
+"""Checks of over-simplification: what is about the model's behaviour as a whole."""
 
 
-def groups(found: Iterable[Finding], *, judged: bool) -> list[dict[str, Any]]:
-    """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: required tests, or the rest."""
+def groups(
+    found: Iterable[Finding], *, judged: bool, splits: Mapping[str, list[Finding]] | None = None
+) -> list[dict[str, Any]]:
+    """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: required tests, or the rest;
+    ``splits``: attributions by the id of the gap that they split."""
     tables: dict[tuple[str, str, str], list[Finding]] = {}
     for f in found:
         if f.group is not None:
             key = (f.check, str(f.options.get("metric", "")), str(f.options.get("attribute", "")))
             tables.setdefault(key, []).extend(_each_group(f))
     shown = [(key, table) for key, table in tables.items() if any(f.required or f.limit for f in table) == judged]
-    return [_group_table(key, table) for key, table in shown]
+    return [_group_table(key, table, splits or {}) for key, table in shown]
 
 
 def _each_group(finding: Finding) -> list[Finding]:
@@ -37,8 +48,10 @@ def _each_group(finding: Finding) -> list[Finding]:
     return rows
 
 
-def _group_table(key: tuple[str, str, str], found: list[Finding]) -> dict[str, Any]:
-    check, metric, attribute = key
+def _group_table(
+    key: tuple[str, str, str], found: list[Finding], splits: Mapping[str, list[Finding]]
+) -> dict[str, Any]:
+    check, _, attribute = key
     tested = [f for f in found if f.estimate is not None or f.limit is not None]
     kinds = list(dict.fromkeys(f.limit_kind or f.quantity for f in tested))
     scales = {kind: bars.domain(f for f in tested if (f.limit_kind or f.quantity) == kind) for kind in kinds}
@@ -48,17 +61,24 @@ def _group_table(key: tuple[str, str, str], found: list[Finding]) -> dict[str, A
     known = words.rate(found[0])
     notes = {f.note for f in found} if len(by_group) > 1 or not found[0].required else set()
     heads = {"at_most": "Gap now", "grows_by_at_most": "Growth of the gap", "gap_growth": "Growth of the gap"}
-    heads = heads if check == "group_gap" else {"at_most": "Loss"} if check in words.LOSSES else {}
-    named = (known.name if known else metric.replace("_", " ")).capitalize()
+    heads = heads if check in {"group_gap", "score_gap"} else HEADS.get(check, {})
+    named = known.name if known else words.score(found[0])
+    parts = {f.id: splits[attributed.stem(f)] for f in found if attributed.stem(f) in splits}
+    over = bars.domain(part for found_ in parts.values() for part in found_[:1])
     if len(notes) == 1:  # said once above the table, not in every row
         by_group = {group: [replace(f, note="") for f in rows] for group, rows in by_group.items()}
     return {
-        "title": named if check == "group_gap" else words.check_title(check),
+        "title": named[:1].upper() + named[1:] if check in {"group_gap", "score_gap"} else words.check_title(check),
         "check": check,
         "attribute": attribute,
         "says": f"share of {known.what} that a model {known.does}" if known else "",
         "columns": [heads.get(kind, words.check_title(kind)) for kind in kinds],
-        "rows": [_group_row(group, table, kinds, scales) for group, table in by_group.items()],
+        "rows": [
+            _group_row(group, table, kinds, scales)
+            | {"part": next((attributed.cell(parts[f.id], over) for f in table if f.id in parts), None)}
+            for group, table in by_group.items()
+        ],
+        "parts": bool(parts),
         "origins": any(f.origin for f in found),
         "note": notes.pop() if len(notes) == 1 else "",
         "shares": any(f.teacher is not None for f in found),
@@ -73,25 +93,21 @@ def _group_row(
     by_kind = {f.limit_kind or f.quantity: f for f in found}
     rows = first.denominator if first.denominator is not None else first.rows
     hidden = first.note == chart.WITHHELD
-    change = "–"
-    if first.teacher is not None and first.student is not None:
-        step = first.student - first.teacher
-        change = ("+" if step > 0 else "") + numbers.fixed(100 * step)
     against = "rest" if first.reference in {None, "rest"} else f"against {first.reference}:"
-    rest = [numbers.percent(v) if v is not None else "" for v in (first.teacher_reference, first.student_reference)]
+    rest = [words.own(first, v) if v is not None else "" for v in (first.teacher_reference, first.student_reference)]
     return {
         "group": group[0] or "unknown",
         "against": group[1],
         "rows": f"under {chart.SMALL_CELL}" if hidden else numbers.count(rows),
-        "teacher": "withheld" if hidden else numbers.percent(first.teacher),
-        "student": "withheld" if hidden else numbers.percent(first.student),
+        "teacher": "withheld" if hidden else words.own(first, first.teacher),
+        "student": "withheld" if hidden else words.own(first, first.student),
         "teacher_reference": f"{against} {rest[0]}" if rest[0] else "",
         "student_reference": f"{against} {rest[1]}" if rest[1] else "",
-        "change": change,
+        "change": words.step(first),
         "tests": [_test_cell(by_kind.get(kind), scales[kind]) for kind in kinds],
         "origin": next((f.origin for f in found if f.origin), None),
         "origin_words": next((words.ORIGINS.get(f.origin, f.origin) for f in found if f.origin), ""),
-        "sentences": [words.sentence(f) for f in found],
+        "sentences": [sentences.sentence(f) for f in found],
     }
 
 
@@ -126,12 +142,13 @@ def test_row(finding: Finding) -> dict[str, Any]:
 
 
 def _test_title(finding: Finding) -> str:
-    if finding.check != "group_gap":
-        against = ", against the teacher" if finding.limit_kind == "at_most_ratio" else ""
-        return words.check_title(finding.check) + against
-    known = words.rate(finding)
-    about = known.name if known else str(finding.options.get("metric", "")).replace("_", " ")
-    return f"{'Growth of the gap' if finding.limit_kind == 'grows_by_at_most' else 'Gap'} in {about}"
+    if finding.check in {"score_loss", "score_gap", "group_gap"}:
+        rate = words.rate(finding)
+        about = rate.name if rate else words.score(finding)
+        kind = "Gap" if finding.check != "score_loss" else "Loss"
+        return f"{'Growth of the gap' if finding.limit_kind == 'grows_by_at_most' else kind} in {about}"
+    against = ", against the teacher" if finding.limit_kind == "at_most_ratio" else ""
+    return words.check_title(finding.check) + against
 
 
 def levels(found: Iterable[Finding]) -> str:
@@ -154,10 +171,11 @@ def tests(found: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def others(found: Iterable[Finding]) -> list[dict[str, Any]]:
-    """Over-simplification: what is about the model's behaviour as a whole, required or not."""
-    return [test_row(f) for f in found if f.check == "class_collapse" or f.check.startswith("simpl")]
+    """Over-simplification, required or not."""
+    return [test_row(f) for f in found if f.check in SIMPLE and f.group is None]
 
 
-def reported(found: Iterable[Finding]) -> list[dict[str, Any]]:
-    """What was computed and decides nothing."""
-    return [test_row(f) for f in found if not f.required and f.group is None and f.check != "class_collapse"]
+def reported(found: Iterable[Finding], unjudged: Iterable[str] = ()) -> list[dict[str, Any]]:
+    """What was computed and decides nothing, less what is said elsewhere: ``unjudged`` names meters."""
+    aside = {*SIMPLE, *unjudged}
+    return [test_row(f) for f in found if not f.required and f.group is None and f.check not in aside]

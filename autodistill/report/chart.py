@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Candidate, Entry, Finding, Reading
-from autodistill.report import numbers, words
+from autodistill.report import numbers, sentences, words
 
 AXES = ("latency", "latency@32", "size", "energy", "parameters", "macs")
 SCREENED = {"PASS": "meets", "INCONCLUSIVE": "undetermined", "FAIL": "fails", "BROKEN": "broken"}
@@ -54,7 +54,8 @@ def withheld(finding: Finding) -> Finding:
     names: tuple[str, ...] = ("teacher", "student", "teacher_reference", "student_reference", "estimate", "low", "high")
     names += ("gap_teacher", "gap_student", "denominator", "rows_needed")
     gone: dict[str, Any] = dict.fromkeys(names)
-    return replace(finding, **gone, rows=0, note=WITHHELD)
+    kept = {name: finding.details[name] for name in ("groups", "excluded") if name in finding.details}
+    return replace(finding, **gone, rows=0, note=WITHHELD, details=kept)
 
 
 def screening(entry: Entry) -> str:
@@ -75,7 +76,7 @@ def why(entry: Entry) -> str:
     worst = sorted(blocking, key=lambda f: f.outcome != "FAIL")
     if worst:
         rest = f" (and {len(worst) - 1} more)" if len(worst) > 1 else ""
-        return words.sentence(worst[0]) + rest
+        return sentences.sentence(worst[0]) + rest
     return entry.reason or (
         "Every required test passes on the search split." if screening(entry) == "meets" else "No reason was recorded."
     )

@@ -15,7 +15,6 @@ from autodistill import records
 from autodistill.errors import RunError
 from autodistill.report import chart, numbers, picture, render, words
 
-NAMES = ("report.json", "report.html", "front.png", "candidates.csv")
 NEEDED = (
     "verdict",
     "certified",
@@ -33,22 +32,24 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(folder: Path, report: Mapping[str, Any]) -> tuple[Path, ...]:
-    """Write the report and its three pictures of itself into ``folder`` (made if absent); returns their paths.
+    """Write the report and its pictures of itself into ``folder`` (made if absent); returns their paths.
 
-    The HTML, the picture and the table are made from the JSON that is written, so that ``read`` and ``write`` again
-    give the same files. Files are readable by their owner only, since group cells can be personal data.
+    An audit of predictions has no candidates: no front and no table of them. The rest is made from the JSON that is
+    written, so that ``read`` and ``write`` again give the same files. Files are readable by their owner only, since
+    group cells can be personal data.
 
     Raises:
         RunError: the folder cannot be written.
     """
     plain = msgspec.json.decode(records.encode({"format": records.FORMAT, **report}))
-    image = picture.front(plain)
+    searched = plain.get("kind") != "audit"
+    image = picture.front(plain) if searched else b""
     contents = {
         "report.json": msgspec.json.format(records.encode(plain), indent=1) + b"\n",
         "report.html": render.html(plain, image).encode(),
-        "front.png": image,
-        "candidates.csv": candidates(plain).encode(),
     }
+    if searched:
+        contents |= {"front.png": image, "candidates.csv": candidates(plain).encode()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in contents.items():

@@ -53,12 +53,17 @@ def measured(report: Mapping[str, Any]) -> dict[str, Any]:
     floor_reading = chart.readings({"floor": floor})["floor"] if floor else None
     machine = about.get("machine")
     return {
-        "tier": about.get("tier") or numbers.MISSING,
+        "tier": _tier(methods) or about.get("tier") or numbers.MISSING,
         "floor": f"{numbers.value(floor_reading)} {numbers.spread(floor_reading)}".strip(),
         "machine": pairs(machine) if isinstance(machine, Mapping) else [("machine", plain(machine))],
         "methods": [line for _, line in sorted(methods.items())],
         "notes": [str(note) for note in about.get("notes") or ()],
     }
+
+
+def _tier(names: Iterable[str]) -> str:
+    """Where the energies come from, as their names say."""
+    return ", ".join(sorted({name.partition(".")[2] for name in names if name.startswith("energy")} - {""}))
 
 
 def data(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +127,8 @@ def purpose(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def digests(report: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """SHA-256 of everything that the decision rests on."""
+    """SHA-256 of everything that the decision rests on; an audit of predictions has no experiment file."""
     lines = [(name, plain((report.get(name) or {}).get("sha256"))) for name in ("spec", "policy", "data")]
-    lines.append(("teacher", plain((report.get("teacher") or {}).get("digest"))))
+    lines += [(who, plain(report[who].get("digest"))) for who in ("teacher", "student") if report.get(who)]
+    lines = lines if report.get("kind") != "audit" else [line for line in lines if line[0] != "spec"]
     return lines + [(name, plain(value)) for name, value in (report.get("files") or {}).items()]

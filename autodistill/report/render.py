@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,14 @@ TEMPLATES = Path(__file__).parent.parent / "templates"
 
 def html(report: Mapping[str, Any], image: bytes = b"") -> str:
     """The page for a report (plain values, as ``read`` gives them); ``image`` is a PNG for readers without scripts."""
-    sources = _sources()
+    audit = report.get("kind") == view.AUDIT
+    sources = _sources(("style", "script") if audit else ("style", "library", "chart", "script"))
     return (
         _environment()
         .get_template("report.html.j2")
         .render(
             page=view.page(report),
-            chart_json=_embedded(chart.data(report)),
+            chart_json="" if audit else _embedded(chart.data(report)),
             image=base64.b64encode(image).decode(),
             policy_of_content=_content_policy(sources),
             **sources,
@@ -31,10 +32,12 @@ def html(report: Mapping[str, Any], image: bytes = b"") -> str:
     )
 
 
-def _sources() -> dict[str, str]:
+FILES = {"style": "report.css", "library": "vendor/d3.min.js", "chart": "chart.js", "script": "report.js"}
+
+
+def _sources(names: Iterable[str]) -> dict[str, str]:
     """The page's own code and style, by the name that the template gives them."""
-    files = {"style": "report.css", "library": "vendor/d3.min.js", "script": "report.js"}
-    return {name: (TEMPLATES / path).read_text("utf-8") for name, path in files.items()}
+    return {name: (TEMPLATES / FILES[name]).read_text("utf-8") for name in names}
 
 
 def _content_policy(sources: Mapping[str, str]) -> str:
@@ -43,8 +46,9 @@ def _content_policy(sources: Mapping[str, str]) -> str:
         name: f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'"
         for name, s in sources.items()
     }
+    scripts = " ".join(hashed for name, hashed in of.items() if name != "style")
     return (
-        f"default-src 'none'; script-src {of['library']} {of['script']}; style-src {of['style']}; img-src data:; "
+        f"default-src 'none'; script-src {scripts}; style-src {of['style']}; img-src data:; "
         "base-uri 'none'; form-action 'none'"
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from autodistill import stats
 from autodistill.records import Entry, Finding, Reading
-from autodistill.report import bars, chart, numbers, terms, words
+from autodistill.report import bars, chart, numbers, sentences, terms, words
 
 
 def percent_interval(value: Mapping[str, Any] | None) -> str:
@@ -78,9 +78,8 @@ def controls(report: Mapping[str, Any]) -> list[dict[str, Any]]:
 def _control(control: Mapping[str, Any]) -> dict[str, Any]:
     read = chart.readings(control.get("readings"))
     missing = f"Not made: {control['reason']}" if control.get("reason") else ""
-    title = str(control.get("title") or control["name"])
     return {
-        "title": title[:1].upper() + title[1:],
+        "title": terms.model(str(control.get("title") or control["name"])),
         "what": " ".join(part for part in (str(control.get("what", "")), missing) if part),
         "search": numbers.percent(control.get("error"), 2),
         "audit": numbers.percent((control.get("audit_error") or {}).get("value"), 2),
@@ -132,7 +131,7 @@ def shortlist(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "level": numbers.percent(line.get("level"), 2),
                 "power": numbers.percent(line.get("power"), 0),
                 "decision": line["decision"],
-                "open": [words.sentence(f) for f in open_],
+                "open": [sentences.sentence(f) for f in open_],
                 "readings": triple(entry.readings) if entry else triple({}),
             }
         )

@@ -1,5 +1,6 @@
 """The names that a record uses for itself, in words: looks, leaks, tests by their id, times."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,7 @@ LEAKS = {
     "near_duplicates_across": "of these, with the twin in another split",
     "determine_label": "Features that settle the label by themselves",
 }
+CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 KINDS = {
     "at_most": "above the limit",
     "at_least": "below the limit",
@@ -30,6 +32,12 @@ def moment(text: str) -> str:
     when = when.astimezone(UTC) if when.tzinfo else when
     zone = " UTC" if when.tzinfo else ""
     return f"{when.day} {when:%B %Y, %H:%M}{zone}"
+
+
+def model(name: str) -> str:
+    """A model's name for a reader: a class's own name (``LogisticRegression``) as words, another as it is."""
+    text = CAMEL.sub(" ", name).lower() if name.isidentifier() and CAMEL.search(name) else name
+    return text[:1].upper() + text[1:]
 
 
 def test(identity: str) -> str:

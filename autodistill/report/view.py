@@ -3,34 +3,83 @@
 from collections.abc import Mapping
 from typing import Any
 
-from autodistill.records import Finding, Reading
-from autodistill.report import audited, chart, numbers, record, sections, terms, words
+from autodistill.records import Finding
+from autodistill.report import (
+    attributed,
+    audited,
+    beside,
+    chart,
+    numbers,
+    plain,
+    record,
+    sections,
+    sentences,
+    terms,
+    to_read,
+    undecided,
+    words,
+)
 
 BADGES = {
-    "PASS": "Certified",
+    "PASS": "Accepted",
     "FAIL": "Refused",
     "INCONCLUSIVE": "Not decided",
     "BROKEN": "Broken",
 }
-NOBODY = "no student"
-SMALLER = {"size": "smaller", "latency": "faster", "latency@32": "faster", "parameters": "fewer", "macs": "fewer"}
-LARGER = {"size": "larger", "latency": "slower", "latency@32": "slower"}
+AUDIT = "audit"
+SECTIONS = (
+    ("verdict", "Verdict"),
+    ("front", "Pareto front"),
+    ("worth", "Was it worth it?"),
+    ("controls", "Controls"),
+    ("words", "In plain words"),
+    ("undecided", "What is undecided"),
+    ("groups", "Groups"),
+    ("tests", "Required tests"),
+    ("rows", "Rows to read"),
+    ("certification", "Certification"),
+    ("simplification", "Other checks"),
+    ("candidates", "Candidates"),
+    ("measured", "How it was measured"),
+    ("data", "Data"),
+    ("method", "Method"),
+    ("cost", "Cost"),
+    ("record", "Record"),
+)
+SEARCHED = frozenset({"front", "worth", "controls", "certification", "candidates", "measured", "cost"})
+"""What an audit of predictions has nothing to say about."""
+SAW = {
+    "none": "By the user's declaration the teacher had seen none of these rows.",
+    "unknown": "It is not known whether the teacher had seen these rows: it may look better on them than it is, and no "
+    "origin of a gap is named.",
+}
 
 
 def page(report: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the template needs, from a report's plain values."""
     found = chart.findings(report.get("findings"))
+    splits = attributed.by_stem(chart.findings(report.get("attribution")))
+    audit = report.get("kind") == AUDIT
+    reading = to_read.section(report)
+    absent = (SEARCHED if audit else frozenset()) | (frozenset() if reading else {"rows"})
     return {
+        "audit": audit,
+        "contents": [(id_, name) for id_, name in SECTIONS if id_ not in absent],
         "head": _head(report),
         "verdict": _verdict(report, found),
-        "beside": _beside(report, found),
+        "beside": beside.audit(report, found) if audit else beside.search(report, found),
         "obstacles": _obstacles(report, found),
-        "groups": audited.groups(found, judged=True),
-        "reported_groups": audited.groups(found, judged=False),
+        "about": _about(report) if audit else [],
+        "plain": plain.items(report, found),
+        "undecided": undecided.section(report, found),
+        "reading": reading,
+        "parts": bool(splits),
+        "groups": audited.groups(found, judged=True, splits=splits),
+        "reported_groups": audited.groups(found, judged=False, splits=splits),
         "tests": audited.tests(found),
         "levels": audited.levels(f for f in found if f.required),
         "others": audited.others(found),
-        "reported": audited.reported(found),
+        "reported": audited.reported(found, (report.get("method") or {}).get("not_judged") or ()),
         "worth": sections.worth(report),
         "controls": sections.controls(report),
         "fairlearn": sections.fairlearn(report),
@@ -72,147 +121,34 @@ def _head(report: Mapping[str, Any]) -> dict[str, str]:
 def _verdict(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     verdict = report["verdict"]
     names = {f.id: f for f in found}
-    because = [words.sentence(names[i]) if i in names else terms.test(str(i)) for i in verdict.get("because", ())]
+    because = [sentences.sentence(names[i]) if i in names else terms.test(str(i)) for i in verdict.get("because", ())]
     return {
         "decision": verdict["decision"],
-        "badge": BADGES[verdict["decision"]],
+        "badge": "Certified" if report.get("certified") else BADGES[verdict["decision"]],
         "sentence": verdict.get("sentence") or "The sentence of the verdict was not recorded.",
         "because": because,
     }
 
 
-def chosen(report: Mapping[str, Any]) -> str | None:
-    """The key of the student that the page is about: the certified one, else the finalist."""
-    key = report.get("certified") or report.get("finalist")
-    return str(key) if key else None
-
-
-def _beside(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
-    """The chosen student beside its teacher: a row a quantity, each with spread, ratio and status."""
-    key = chosen(report)
-    entry = next((e for e in chart.entries(report) if e.candidate.key == key), None)
-    teacher = report.get("teacher") or {}
-    theirs = chart.readings(teacher.get("readings"))
-    ours = dict(entry.readings) if entry else {}
-    rows = [_audit_error(report, teacher, found)]
-    rows.append(
-        {
-            "title": "Error, search split",
-            "note": "steered the search; not a result",
-            "teacher": numbers.percent(teacher.get("error_search"), 2),
-            "student": numbers.percent(entry.error, 2) if entry and entry.error is not None else NOBODY,
-            "teacher_spread": "",
-            "student_spread": "",
-            "ratio": _difference(entry.error if entry else None, teacher.get("error_search")),
-            "words": "",
-        }
-    )
-    rows += [_quantity(name, ours, theirs, found) for name in _quantities(ours, theirs)]
-    if entry is None:
-        rows = [row | {"student": NOBODY, "ratio": "–", "words": ""} for row in rows]
-    return {
-        "student": words.candidate_name(entry.candidate) if entry else "No student reached certification",
-        "number": entry.candidate.number if entry else None,
-        "certified": bool(report.get("certified")),
-        "teacher": str(teacher.get("name", "not named")),
-        "settings": words.settings(entry.candidate) if entry else [],
-        "notes": [*map(str, teacher.get("notes", ()))],
-        "present": entry is not None,
-        "rows": rows,
-    }
-
-
-def _audit_error(report: Mapping[str, Any], teacher: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
-    line: Mapping[str, Any] = next((x for x in report.get("shortlist", ()) if x["key"] == chosen(report)), {})
-    before = teacher.get("error_audit") or {}
-    loss = next((f for f in found if f.check == "accuracy_loss" and f.estimate is not None), None)
-    student = line.get("error_audit") or sections.error_of(loss, (report.get("policy") or {}).get("confidence"))
-    if not student and loss is not None and loss.student is not None:
-        student = {"value": 1 - loss.student}  # the finding speaks of rows decided rightly
-    return {
-        "title": "Error, audit split",
-        "note": "share of rows decided wrongly; interval of each",
-        "teacher": numbers.percent(before.get("value"), 2),
-        "student": numbers.percent(student.get("value"), 2) if chosen(report) else NOBODY,
-        "teacher_spread": sections.percent_interval(before),
-        "student_spread": sections.percent_interval(student),
-        "ratio": _difference(student.get("value"), before.get("value")),
-        "words": f"tested: {words.measured(loss)}" if loss else "",
-    }
-
-
-def _difference(student: float | None, teacher: float | None) -> str:
-    if student is None or teacher is None:
-        return numbers.MISSING
-    sign = "+" if student > teacher else ""
-    return f"{sign}{numbers.points(student - teacher, 2)}"
-
-
-def _quantities(ours: Mapping[str, Reading], theirs: Mapping[str, Reading]) -> list[str]:
-    wanted = [name for name in chart.AXES if name != "energy" and (name in ours or name in theirs)]
-    energies = sorted({name for name in (*ours, *theirs) if name.startswith("energy")}) or ["energy"]
-    lead = [name for name in ("size", "latency", "latency@32") if name in wanted or name != "latency@32"]
-    return [*lead, *energies, *(name for name in wanted if name not in lead)]
-
-
-def _quantity(
-    name: str, ours: Mapping[str, Reading], theirs: Mapping[str, Reading], found: list[Finding]
-) -> dict[str, Any]:
-    student, teacher = ours.get(name), theirs.get(name)
-    s, t = (student.value if student else None), (teacher.value if teacher else None)
-    factor, how = numbers.ratio(s, t) if s is not None and t is not None else "no ratio", ""
-    quotient = s / t if s is not None and t else None
-    together = ours.get("latency_ratio") if name == "latency" else None
-    if together is not None and together.value is not None:
-        quotient = together.value
-        factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}×"
-        tested = next((f for f in found if f.check == name and f.limit_kind == "at_most_ratio"), None)
-        interval = f"tested: {words.measured(tested)}" if tested else numbers.spread(together)
-        how = f"{interval}, read interleaved".strip(", ") + _status(together)
-    elif name.startswith("latency") and quotient is not None:
-        how = "quotient of two readings"
-    said = _factor_words(name, quotient)
-    return {
-        "title": numbers.title(name),
-        "note": _how(student or teacher),
-        "teacher": numbers.value(teacher),
-        "student": numbers.value(student),
-        "teacher_spread": numbers.spread(teacher) + _status(teacher),
-        "student_spread": numbers.spread(student) + _status(student),
-        "ratio": factor,
-        "words": "; ".join(part for part in (said, how) if part),
-    }
-
-
-def _factor_words(name: str, quotient: float | None) -> str:
-    if not quotient:
-        return ""
-    kind = "energy" if name.startswith("energy") else name
-    if quotient <= 1:
-        return f"{numbers.digits(1 / quotient, 2)} times {SMALLER.get(kind, 'less')}"
-    return f"{numbers.digits(quotient, 2)} times {LARGER.get(kind, 'more')}"
-
-
-def _how(reading: Reading | None) -> str:
-    if reading is None:
-        return ""
-    repeats = f", {reading.repeats} runs" if reading.repeats > 1 and reading.source == "measured" else ""
-    return f"{reading.source}: {reading.method}{repeats}"
-
-
-def _status(reading: Reading | None) -> str:
-    if reading is None or reading.status in {"ok", "unavailable"}:
-        return ""
-    return f" ({reading.status.replace('_', ' ')})"
+def _about(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What an audit of predictions rests on: what the teacher had seen, the look, what no prediction can show."""
+    method, teacher = report.get("method") or {}, report.get("teacher") or {}
+    unjudged = [numbers.title(str(name)).lower() for name in method.get("not_judged") or ()]
+    saw = str(teacher.get("saw", "not recorded"))
+    looks = terms.looks(method.get("looks") or {})
+    lines = [("Seen by the teacher", SAW.get(saw, saw))]
+    if unjudged:
+        lines.append(("Not judged", f"{', '.join(unjudged)}: predictions alone cannot show it."))
+    return [*lines, *(looks[:2] or [("Look at these audit rows", "not entered in a ledger")])]
 
 
 def _obstacles(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     """What stands in the way, where nothing was certified."""
-    if report.get("certified"):
+    if report.get("certified") or report["verdict"]["decision"] == "PASS":
         return {"shown": False, "lines": [], "candidate": None, "refused": []}
     order = {"FAIL": 0, "INCONCLUSIVE": 1, "INSUFFICIENT": 2, "NOT_APPLICABLE": 3}
     blocking = sorted((f for f in found if f.required and f.outcome in order), key=lambda f: order[f.outcome])
-    lines = [{"outcome": f.outcome, "name": words.OUTCOMES[f.outcome], "text": words.sentence(f)} for f in blocking]
+    lines = [{"outcome": f.outcome, "name": words.OUTCOMES[f.outcome], "text": sentences.sentence(f)} for f in blocking]
     refused = sorted((report.get("rejected_because") or {}).items(), key=lambda item: -item[1])
     shown = [(terms.reason(str(why)), n) for why, n in refused[:6]]
-    return {"shown": True, "lines": lines, "candidate": chosen(report), "refused": shown}
+    return {"shown": True, "lines": lines, "candidate": beside.chosen(report), "refused": shown}

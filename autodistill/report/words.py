@@ -1,8 +1,4 @@
-"""Findings and candidates as plain sentences, for a reader who signs and does not compute.
-
-Every sentence takes its direction from the two models' own values, so that it cannot contradict the table beside it,
-and carries the interval of the quantity that was tested.
-"""
+"""The vocabulary of findings and candidates: what each is called, and its values in their unit."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,10 +32,30 @@ CHECKS = {
     "accuracy_loss": "Accuracy loss",
     "worst_group_loss": "Loss, group by group",
     "group_gap": "Gap between groups",
+    "score_loss": "Loss in a score",
+    "score_gap": "Gap in a score between groups",
     "class_collapse": "Class collapse",
     "calibration": "Calibration",
     "churn": "Changed decisions (churn)",
     "impact_ratio": "Impact ratio",
+    "tail_loss": "Loss on the hard rows",
+    "cvar": "Added loss in the worst rows",
+    "beats_control": "Lead over a trivial model",
+    "reliance_shift": "Reliance on a column",
+    "noise_flips": "Decisions that flip under noise",
+    "membership": "Training rows recognised from the scores",
+    "attribution": "What distillation did",
+}
+SCORES = {
+    "log_loss": "log-loss",
+    "brier": "Brier score",
+    "auc": "area under the ROC curve",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1 score",
+    "rmse": "root mean squared error",
+    "mae": "mean absolute error",
+    "squared_error": "mean squared error",
+    "absolute_error": "mean absolute error",
 }
 OUTCOMES = {
     "PASS": "pass",
@@ -55,11 +71,13 @@ ORIGINS = {
     "amplified": "amplified: the student widens the teacher's gap",
     "introduced": "introduced: the gap is the student's own",
     "mitigated": "mitigated: the student narrows the teacher's gap",
-    "reversed": "introduced (reversed): the gap changed sides",
+    "introduced (reversed)": "introduced (reversed): the gap changed sides",
     "undetermined": "undetermined: these rows cannot tell",
 }
 LOSSES = frozenset({"accuracy_loss", "worst_group_loss"})
-PLAIN_SHARES = frozenset({"accuracy", "error", "recall", "rate", "share", "churn", "impact_ratio", *RATES})
+PLAIN_SHARES = frozenset({"accuracy", "error", "recall", "rate", "share", "churn", *RATES})
+SIGNED = frozenset({"group_gap", "score_gap", "calibration"})  # what should be near 0 from either side
+UNITS = {"nats": "nats", "target": "in the target's unit", "classes": "classes"}
 
 
 def rate(finding: Finding) -> Rate | None:
@@ -81,6 +99,12 @@ def who(finding: Finding) -> str:
     return f"{attribute} = {finding.group}" if attribute else str(finding.group)
 
 
+def score(finding: Finding) -> str:
+    """The name of the score that a finding speaks of: ``log-loss``."""
+    name = str(finding.options.get("metric", ""))
+    return SCORES.get(name) or name.replace("_", " ")
+
+
 def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
     """A value in the unit of the finding's tested quantity."""
     if value is None:
@@ -88,6 +112,10 @@ def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
     if finding.unit == "share":
         words = numbers.percent(value) if finding.quantity in PLAIN_SHARES else numbers.points(value)
         return words if unit else numbers.fixed(100 * value)
+    if finding.unit == "ratio" and finding.check in CHECKS:
+        return numbers.digits(value, 2)
+    if finding.unit in UNITS:
+        return numbers.digits(value) + (f"{numbers.NARROW}{UNITS[finding.unit]}" if unit else "")
     by, name = numbers.scale(finding.unit, reference_size(finding))
     number = numbers.digits(value / by)
     return f"{number}{numbers.NARROW}{name}" if unit and name else number
@@ -96,6 +124,30 @@ def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
 def reference_size(finding: Finding) -> float:
     """The magnitude that decides the unit of a whole finding, so that value, bounds and limit share one."""
     return next((v for v in (finding.estimate, finding.limit, finding.high, finding.low) if v), 0.0)
+
+
+def own(finding: Finding, value: float | None) -> str:
+    """One model's own value: a share as a percentage, another in its unit."""
+    if value is None:
+        return numbers.MISSING
+    if finding.check == "calibration" and finding.unit == "share":
+        return numbers.points(value)
+    return (
+        numbers.percent(value) if finding.unit == "share" or finding.check == "impact_ratio" else numbers.digits(value)
+    )
+
+
+def step(finding: Finding) -> str:
+    """What the student's own value has over the teacher's; a dash where one is missing."""
+    if finding.teacher is None or finding.student is None:
+        return "–"
+    moved = finding.student - finding.teacher
+    return ("+" if moved > 0 else "") + (numbers.fixed(100 * moved) if _of_shares(finding) else numbers.digits(moved))
+
+
+def _of_shares(finding: Finding) -> bool:
+    """Whether the models' own values are shares, whatever the tested quantity is."""
+    return finding.unit == "share" or finding.check == "impact_ratio"
 
 
 def interval(finding: Finding) -> str:
@@ -127,7 +179,7 @@ def outcome(finding: Finding) -> str:
     if finding.outcome in {"PASS", "FAIL", "INCONCLUSIVE"} and finding.limit is not None:
         growth = "the limit of growth" if finding.limit_kind == "grows_by_at_most" else "the limit"
         words += f", {growth} is {amount(finding, finding.limit)}"
-    if finding.outcome == "INCONCLUSIVE" and rows_needed(finding):
+    if finding.outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and rows_needed(finding):
         words += f"; {rows_needed(finding)}"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
         words += f" ({finding.note})"
@@ -140,7 +192,7 @@ def leans(finding: Finding) -> bool:
         return False
     if finding.limit_kind == "at_least":
         return finding.estimate <= finding.limit
-    return (abs(finding.estimate) if finding.check == "group_gap" else finding.estimate) >= finding.limit
+    return (abs(finding.estimate) if finding.check in SIGNED else finding.estimate) >= finding.limit
 
 
 def rows_needed(finding: Finding) -> str:
@@ -151,82 +203,6 @@ def rows_needed(finding: Finding) -> str:
             f"about {numbers.count(finding.rows_needed)} {where} would decide it (here {numbers.count(finding.rows)})"
         )
     return "these data lean towards a fail, so that more rows alone are no remedy" if leans(finding) else ""
-
-
-def comparison(finding: Finding) -> str:
-    """What the student does in this group beside the teacher: ``misses 3.1 points more positives than the teacher``."""
-    words = rate(finding)
-    if words is None or finding.teacher is None or finding.student is None:
-        return ""
-    difference = finding.student - finding.teacher
-    if abs(difference) < 5e-4:
-        return f"{words.does} as many {words.what} as the teacher does"
-    more = "more" if difference > 0 else "fewer"
-    return f"{words.does} {numbers.points(abs(difference))} {more} {words.what} than the teacher does"
-
-
-def sentence(finding: Finding) -> str:
-    """One finding as one sentence, with its outcome."""
-    body = SENTENCES.get(finding.check, _other)(finding)
-    origin = f" Origin: {finding.origin}." if finding.origin else ""
-    return f"{body}; {outcome(finding)}.{origin}"
-
-
-def _gap(finding: Finding) -> str:
-    words, group = rate(finding), who(finding) or "this group"
-    rest = "the rest" if finding.reference in {None, "rest"} else str(finding.reference)
-    if words is not None and finding.estimate is None and finding.student is not None and finding.teacher is not None:
-        shares = numbers.percent(finding.student), numbers.percent(finding.teacher)
-        return f"For {group}, the student {words.does} {shares[0]} of the {words.what}, the teacher {shares[1]}"
-    if words is None or finding.estimate is None:
-        return f"For {group}, {check_title(finding.check).lower()}: {measured(finding)}"
-    if finding.limit_kind == "grows_by_at_most":
-        grows = f"grows by {measured(finding)}" if finding.estimate else f"does not grow {interval(finding)}".strip()
-        growth = f"set against {rest}, the teacher's gap {grows}"
-        beside = comparison(finding)
-        return f"For {group}, the student {beside}; {growth}" if beside else f"For {group}, {growth}"
-    if finding.student is None or finding.student_reference is None:
-        return f"For {group}, the gap in {words.name} is {measured(finding)}"
-    return (
-        f"For {group}, the student {words.does} {numbers.percent(finding.student)} of the {words.what}, against "
-        f"{numbers.percent(finding.student_reference)} for {rest}: a gap of {measured(finding)}"
-    )
-
-
-def _loss(finding: Finding) -> str:
-    start = f"For {who(finding)}, the student" if finding.group is not None else "The student"
-    if finding.estimate is None:
-        return f"{start} against the teacher, {check_title(finding.check).lower()}: {measured(finding)}"
-    bounds = f" {interval(finding)}" if interval(finding) else ""
-    if abs(finding.estimate) < 5e-5:
-        return f"{start} decides rightly as often as the teacher does{bounds}"
-    more = "fewer" if finding.estimate > 0 else "more"
-    lost = numbers.points(abs(finding.estimate))
-    signed = "" if finding.estimate > 0 else f"; the loss is {measured(finding)}"
-    return f"{start} decides {lost} {more} rows rightly than the teacher does{signed or bounds}"
-
-
-def _collapse(finding: Finding) -> str:
-    if finding.estimate is None or finding.student is None or finding.teacher is None:
-        return f"Class collapse: {measured(finding)}"
-    return (
-        f"The student predicts {finding.student:g} of the {finding.teacher:g} classes that the teacher predicts, "
-        f"the rarest of them {amount(finding, finding.estimate)} as often"
-    )
-
-
-def _other(finding: Finding) -> str:
-    start = f"For {who(finding)}, " if finding.group is not None else ""
-    name = check_title(finding.check)
-    name = name[0].lower() + name[1:] if start else name
-    if finding.estimate is None:
-        return f"{start}{name}: {measured(finding)}"
-    times = " the teacher's" if finding.quantity.endswith("_ratio") and finding.limit_kind == "at_most_ratio" else ""
-    bounds = f" {interval(finding)}" if interval(finding) else ""
-    return f"{start}{name}: {amount(finding, finding.estimate)}{times}{bounds}"
-
-
-SENTENCES = {"group_gap": _gap, "accuracy_loss": _loss, "worst_group_loss": _loss, "class_collapse": _collapse}
 
 
 def candidate_name(candidate: Candidate) -> str:

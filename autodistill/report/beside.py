@@ -1,0 +1,182 @@
+"""The chosen student beside its teacher: errors with intervals, and of a search what both cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from autodistill.records import Finding, Reading
+from autodistill.report import chart, numbers, sections, words
+
+NOBODY = "no student"
+SMALLER = {"size": "smaller", "latency": "faster", "latency@32": "faster", "parameters": "fewer", "macs": "fewer"}
+LARGER = {"size": "larger", "latency": "slower", "latency@32": "slower"}
+
+
+def chosen(report: Mapping[str, Any]) -> str | None:
+    """The key of the student that the page is about: the certified one, else the finalist."""
+    key = report.get("certified") or report.get("finalist")
+    return str(key) if key else None
+
+
+def search(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
+    """The student that a search chose: a row a quantity, each with spread, ratio and status."""
+    key = chosen(report)
+    entry = next((e for e in chart.entries(report) if e.candidate.key == key), None)
+    teacher = report.get("teacher") or {}
+    theirs = chart.readings(teacher.get("readings"))
+    ours = dict(entry.readings) if entry else {}
+    rows = [_audit_error(report, teacher, found)]
+    rows.append(
+        {
+            "title": "Error, search split",
+            "note": "steered the search; not a result",
+            "teacher": numbers.percent(teacher.get("error_search"), 2),
+            "student": numbers.percent(entry.error, 2) if entry and entry.error is not None else NOBODY,
+            "teacher_spread": "",
+            "student_spread": "",
+            "ratio": _difference(entry.error if entry else None, teacher.get("error_search")),
+            "words": "",
+        }
+    )
+    rows += [_quantity(name, ours, theirs, found) for name in _quantities(ours, theirs)]
+    if entry is None:
+        rows = [row | {"student": NOBODY, "ratio": "–", "words": ""} for row in rows]
+    return {
+        "student": words.candidate_name(entry.candidate) if entry else "No student reached certification",
+        "number": entry.candidate.number if entry else None,
+        "certified": bool(report.get("certified")),
+        "teacher": str(teacher.get("name", "not named")),
+        "settings": words.settings(entry.candidate) if entry else [],
+        "notes": [*map(str, teacher.get("notes", ()))],
+        "present": entry is not None,
+        "rows": rows,
+    }
+
+
+def audit(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
+    """The student of a table of predictions: its error, and what was found about all rows with either model."""
+    teacher, student = (report.get(who) or {} for who in ("teacher", "student"))
+    before, now = (one.get("error_audit") or {} for one in (teacher, student))
+    loss = next((f for f in found if f.check == "accuracy_loss" and f.estimate is not None), None)
+    rows = []
+    if before or now:
+        rows.append(
+            {
+                "title": "Error",
+                "note": "share of the audited rows decided wrongly; interval of each",
+                "teacher": numbers.percent(before.get("value"), 2),
+                "student": numbers.percent(now.get("value"), 2),
+                "teacher_spread": sections.percent_interval(before),
+                "student_spread": sections.percent_interval(now),
+                "ratio": _difference(now.get("value"), before.get("value")),
+                "words": f"tested: {words.measured(loss)}" if loss else "",
+            }
+        )
+    rows += [_score(f) for f in found if f.check == "score_loss" and f.group is None and f.student is not None]
+    return {
+        "student": str(student.get("name", "not named")),
+        "number": None,
+        "certified": False,
+        "teacher": str(teacher.get("name", "not named")),
+        "settings": [],
+        "notes": [*map(str, teacher.get("notes", ()))],
+        "present": True,
+        "rows": rows,
+    }
+
+
+def _score(finding: Finding) -> dict[str, Any]:
+    name = words.score(finding) or words.check_title(finding.check)
+    return {
+        "title": name[:1].upper() + name[1:],
+        "note": "" if finding.unit == "share" else words.UNITS.get(finding.unit, finding.unit),
+        "teacher": words.own(finding, finding.teacher),
+        "student": words.own(finding, finding.student),
+        "teacher_spread": "",
+        "student_spread": "",
+        "ratio": words.step(finding),
+        "words": f"tested: {words.measured(finding)}",
+    }
+
+
+def _audit_error(report: Mapping[str, Any], teacher: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
+    line: Mapping[str, Any] = next((x for x in report.get("shortlist", ()) if x["key"] == chosen(report)), {})
+    before = teacher.get("error_audit") or {}
+    loss = next((f for f in found if f.check == "accuracy_loss" and f.estimate is not None), None)
+    student = line.get("error_audit") or sections.error_of(loss, (report.get("policy") or {}).get("confidence"))
+    if not student and loss is not None and loss.student is not None:
+        student = {"value": 1 - loss.student}  # the finding speaks of rows decided rightly
+    return {
+        "title": "Error, audit split",
+        "note": "share of rows decided wrongly; interval of each",
+        "teacher": numbers.percent(before.get("value"), 2),
+        "student": numbers.percent(student.get("value"), 2) if chosen(report) else NOBODY,
+        "teacher_spread": sections.percent_interval(before),
+        "student_spread": sections.percent_interval(student),
+        "ratio": _difference(student.get("value"), before.get("value")),
+        "words": f"tested: {words.measured(loss)}" if loss else "",
+    }
+
+
+def _difference(student: float | None, teacher: float | None) -> str:
+    if student is None or teacher is None:
+        return numbers.MISSING
+    sign = "+" if student > teacher else ""
+    return f"{sign}{numbers.points(student - teacher, 2)}"
+
+
+def _quantities(ours: Mapping[str, Reading], theirs: Mapping[str, Reading]) -> list[str]:
+    wanted = [name for name in chart.AXES if name != "energy" and (name in ours or name in theirs)]
+    energies = sorted({name for name in (*ours, *theirs) if name.startswith("energy")}) or ["energy"]
+    lead = [name for name in ("size", "latency", "latency@32") if name in wanted or name != "latency@32"]
+    return [*lead, *energies, *(name for name in wanted if name not in lead)]
+
+
+def _quantity(
+    name: str, ours: Mapping[str, Reading], theirs: Mapping[str, Reading], found: list[Finding]
+) -> dict[str, Any]:
+    student, teacher = ours.get(name), theirs.get(name)
+    s, t = (student.value if student else None), (teacher.value if teacher else None)
+    factor, how = numbers.ratio(s, t) if s is not None and t is not None else "no ratio", ""
+    quotient = s / t if s is not None and t else None
+    together = ours.get("latency_ratio") if name == "latency" else None
+    if together is not None and together.value is not None:
+        quotient = together.value
+        factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}×"
+        tested = next((f for f in found if f.check == name and f.limit_kind == "at_most_ratio"), None)
+        interval = f"tested: {words.measured(tested)}" if tested else numbers.spread(together)
+        how = f"{interval}, read interleaved".strip(", ") + _status(together)
+    elif name.startswith("latency") and quotient is not None:
+        how = "quotient of two readings"
+    said = _factor_words(name, quotient)
+    return {
+        "title": numbers.title(name),
+        "note": _how(student or teacher),
+        "teacher": numbers.value(teacher),
+        "student": numbers.value(student),
+        "teacher_spread": numbers.spread(teacher) + _status(teacher),
+        "student_spread": numbers.spread(student) + _status(student),
+        "ratio": factor,
+        "words": "; ".join(part for part in (said, how) if part),
+    }
+
+
+def _factor_words(name: str, quotient: float | None) -> str:
+    if not quotient:
+        return ""
+    kind = "energy" if name.startswith("energy") else name
+    if quotient <= 1:
+        return f"{numbers.digits(1 / quotient, 2)} times {SMALLER.get(kind, 'less')}"
+    return f"{numbers.digits(quotient, 2)} times {LARGER.get(kind, 'more')}"
+
+
+def _how(reading: Reading | None) -> str:
+    if reading is None:
+        return ""
+    repeats = f", {reading.repeats} runs" if reading.repeats > 1 and reading.source == "measured" else ""
+    return f"{reading.source}: {reading.method}{repeats}"
+
+
+def _status(reading: Reading | None) -> str:
+    if reading is None or reading.status in {"ok", "unavailable"}:
+        return ""
+    return f" ({reading.status.replace('_', ' ')})"

@@ -1,0 +1,152 @@
+"""What the audited rows cannot decide, why, and how many rows it would take."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from autodistill.records import Finding
+from autodistill.report import attributed, chart, numbers, terms, words
+
+OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"})
+UNKNOWN = ("", "(unknown)", "unknown")
+
+
+def section(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, Any]:
+    """Open tests, the smallest margins, origins that are not known, groups that are not judged."""
+    every = [f for f in found if f.split != "device"]
+    margins = _margins(every)
+    return {
+        "open": [_open(f) for f in every if f.required and f.outcome in OPEN],
+        "margins": margins,
+        "able": all(line["able"] for line in margins),
+        "origins": _origins(every),
+        "groups": [*_unknown(report), *_capped(every), *_excluded(report, every)],
+    }
+
+
+def _open(finding: Finding) -> dict[str, str]:
+    return {
+        "test": _title(finding),
+        "who": words.who(finding),
+        "outcome": finding.outcome,
+        "outcome_words": words.OUTCOMES[finding.outcome],
+        "rows": _rows(finding),
+        "why": _why(finding),
+        "needed": _needed(finding),
+    }
+
+
+def _title(finding: Finding) -> str:
+    return terms.test(finding.id) if finding.group is None else f"{_about(finding)}{_kind(finding)}"
+
+
+def _about(finding: Finding) -> str:
+    rate = words.rate(finding)
+    name = words.check_title(finding.check)
+    about = rate.name if rate else words.score(finding)
+    return f"{name}: {about}" if about and finding.check not in words.LOSSES else name
+
+
+def _kind(finding: Finding) -> str:
+    return ", growth" if finding.limit_kind == "grows_by_at_most" else ""
+
+
+def _rows(finding: Finding) -> str:
+    """Rows under the finding; where the quantity counts only some of them, both figures."""
+    if finding.note == chart.WITHHELD:
+        return f"under {chart.SMALL_CELL}"
+    if finding.denominator is not None and finding.denominator != finding.rows:
+        rate = words.rate(finding)
+        counted, rows = numbers.count(finding.denominator), numbers.count(finding.rows)
+        return f"{counted} {rate.what if rate else 'counted'} of {rows} rows"
+    return numbers.count(finding.rows) if finding.rows else "none"
+
+
+def _why(finding: Finding) -> str:
+    if finding.outcome == "INCONCLUSIVE" and finding.estimate is not None and finding.limit is not None:
+        held = f"{words.measured(finding)} reaches over the limit of {words.amount(finding, finding.limit)}"
+        return f"{held}; {finding.note}" if finding.note else held
+    return finding.note or "the reason was not recorded"
+
+
+def _needed(finding: Finding) -> str:
+    if finding.rows_needed is not None:
+        return f"about {numbers.count(finding.rows_needed)}"
+    if words.leans(finding):
+        return "none: the estimate is not inside the limit, so more rows alone are no remedy"
+    if finding.outcome == "NOT_APPLICABLE":
+        return "none: not a matter of rows"
+    return "not known: it was not computed for this test"
+
+
+def _margins(found: list[Finding]) -> list[dict[str, Any]]:
+    """For each check, attribute and kind of limit the least limit that all its groups could pass on these rows."""
+    tables: dict[tuple[str, ...], list[Finding]] = {}
+    for finding in found:
+        if finding.required and finding.limit is not None and _margin(finding) is not None:
+            key = (finding.check, str(finding.options.get("metric", "")), str(finding.options.get("attribute", "")))
+            tables.setdefault((*key, str(finding.limit_kind)), []).append(finding)
+    lines = []
+    for same in tables.values():
+        worst = max(same, key=lambda f: _margin(f) or 0.0)
+        margin, limit = _margin(worst) or 0.0, worst.limit or 0.0
+        lines.append(
+            {
+                "test": f"{_about(worst)}{_kind(worst)}",
+                "attribute": str(worst.options.get("attribute") or ""),
+                "who": words.who(worst) if len(same) > 1 else "",
+                "margin": words.amount(worst, margin),
+                "limit": words.amount(worst, limit),
+                "able": margin < limit,
+            }
+        )
+    return lines
+
+
+def _margin(finding: Finding) -> float | None:
+    margin = finding.details.get("smallest_margin")
+    return float(margin) if isinstance(margin, int | float) else None
+
+
+def _origins(found: list[Finding]) -> list[dict[str, str]]:
+    """Gaps whose origin these rows cannot tell."""
+    seen: dict[str, list[Finding]] = {}
+    for finding in found:
+        if finding.origin == "undetermined":
+            seen.setdefault(attributed.stem(finding), []).append(finding)
+    lines = []
+    for same in seen.values():
+        needed = [f.rows_needed for f in same if f.rows_needed is not None]
+        known = f"about {numbers.count(max(needed))}" if needed else "not known"
+        lines.append({"who": words.who(same[0]), "about": _about(same[0]), "rows": _rows(same[0]), "needed": known})
+    return lines
+
+
+def _unknown(report: Mapping[str, Any]) -> list[str]:
+    """Rows whose group is not known, by attribute."""
+    lines = []
+    for attribute, sizes in ((report.get("data") or {}).get("groups") or {}).items():
+        n = sum(size for name, size in sizes.items() if name in UNKNOWN)
+        if n:
+            count = numbers.count(n) if n >= chart.SMALL_CELL else f"under {chart.SMALL_CELL}"
+            lines.append(
+                f"{attribute}: {count} rows of the table have no known group; listed, in no comparison, not judged."
+            )
+    return lines
+
+
+def _capped(found: list[Finding]) -> list[str]:
+    """Attributes of which nothing is decided, because too many rows have no known group."""
+    capped = [f for f in found if "have no known group" in f.note]
+    notes = {f"{f.options.get('attribute')}: {_part(f.note, 'have no known group')}." for f in capped}
+    return sorted(notes)
+
+
+def _part(note: str, words_: str) -> str:
+    return next((part for part in note.split("; ") if words_ in part), note)
+
+
+def _excluded(report: Mapping[str, Any], found: list[Finding]) -> list[str]:
+    """Groups that the policy's owner lets be undecided, and the reason given."""
+    because = str((report.get("policy") or {}).get("because") or "no reason is given")
+    named = {f"{f.options.get('attribute')} = {group}" for f in found for group in f.details.get("excluded", ())}
+    return [f"{name}: left undecided by the policy's leave, because: {because}" for name in sorted(named)]
