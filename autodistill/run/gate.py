@@ -61,9 +61,9 @@ def _table(run: Path) -> list[str]:
 
 
 def _again(run: Path) -> list[str]:
-    from autodistill.run import deep
+    from autodistill.run.deep import differences
 
-    return deep.differences(run, _report(run))
+    return differences(run, _report(run))
 
 
 def _model(what: str, asked: Asked, options: Options) -> list[Checked]:
