@@ -81,9 +81,11 @@ def _tango_upper(b: Floats, c: Floats, n: Floats, z: Floats) -> Floats:
 
 
 def paired_upper(b: Numbers, c: Numbers, n: Numbers, level: Numbers, *, guard: bool = True) -> Floats:
-    """Upper limit of (b − c)/n, one-sided at ``level``: Tango's, and where c = 0 no less than Clopper–Pearson's of b/n.
+    """Upper limit of (b − c)/n, one-sided at ``level``: Tango's, and where a discordant cell is empty no less than
+    Clopper–Pearson's: the upper one of b/n where c = 0, the lower one of c/n, turned, where b = 0.
 
-    Without the guard the exact false-pass rate at 5 % reaches 6.6 %, with it 5.6 %. Nothing is known of no rows: 1.
+    Without the guard the exact false-pass rate at 5 % reaches 6.6 % at a margin, 9.0 % at a negative one (superiority);
+    with it 5.6 % and 6.3 %. Nothing is known of no rows: 1.
     """
     b, c, n, z, level = _floats(b, c, n, z_value(level), level)
     upper = np.ones(n.shape)
@@ -92,6 +94,8 @@ def paired_upper(b: Numbers, c: Numbers, n: Numbers, level: Numbers, *, guard: b
     if guard:
         empty = rows & (c <= 0)
         upper[empty] = np.maximum(upper[empty], clopper_pearson_upper(b[empty], n[empty], level[empty]))
+        alone = rows & (b <= 0)
+        upper[alone] = np.maximum(upper[alone], -clopper_pearson(c[alone], n[alone], level[alone])[0])
     return upper
 
 
