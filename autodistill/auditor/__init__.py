@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodistill import verdict
-from autodistill.auditor import gaps, losses, rowlevel, shown
+from autodistill.auditor import gains, gaps, leaks, losses, rowlevel, shown
 from autodistill.auditor.forecast import Certifiable, certifiable, power
 from autodistill.auditor.look import Look
 from autodistill.records import Finding, Policy
@@ -80,7 +80,8 @@ def _why_not(line: verdict.Line, evidence: Evidence) -> str:
         return f"the {evidence.split} split has no rows"
     missing = [v for v in getattr(line.check, "views", ()) if v != "audit" and v not in evidence.student]
     if missing:
-        return f"needs predictions of the view {missing[0]}"
+        why = evidence.reference.get("missing", {}).get(missing[0], "")
+        return f"needs predictions of the view {missing[0]}" + (f": {why}" if why else "")
     if any(field == "attribute" for field in line.options) and line.attribute not in evidence.groups:
         return f"the table has no group column {line.attribute!r}"
     if line.compare in {"each", "contrast", "ratio"} and line.attribute is None and not line.names:
@@ -96,19 +97,23 @@ def _infer(look: Look, line: verdict.Line, found: Estimand) -> Sequence[Finding]
         case NotApplicable(reason=reason):
             return losses.nothing(look, line, reason)
         case PairedCounts(compare="whole"):
-            return losses.whole(look, line, found)
+            return (gains.gain if "at_least" in line.check.limits else losses.whole)(look, line, found)
         case PairedCounts(compare="each"):
             return losses.each(look, line, found)
         case PairedCounts(compare="ratio"):
             return shown.ratios(look, line, found)
         case PairedCounts() | Counts():
             return gaps.findings(look, line, found)
-        case ClassCounts():
-            return shown.collapse(look, line, found)
-        case Shares():
-            return shown.shares(look, line, found)
         case RowSums():
             return rowlevel.findings(look, line, found)
+        case Shares():
+            return shown.shares(look, line, found)
+        case _:
+            return (
+                shown.collapse(look, line, found)
+                if isinstance(found, ClassCounts)
+                else leaks.advantage(look, line, found)
+            )
 
 
 def search_z(findings: Sequence[Finding]) -> float:

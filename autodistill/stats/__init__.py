@@ -14,7 +14,16 @@ from autodistill.stats.disparity import (
     origins,
     thresholds,
 )
-from autodistill.stats.estimands import ClassCounts, Counts, Estimand, NotApplicable, PairedCounts, RowSums, Shares
+from autodistill.stats.estimands import (
+    ClassCounts,
+    Counts,
+    Estimand,
+    NotApplicable,
+    PairedCounts,
+    RowSums,
+    Shares,
+    TwoSamples,
+)
 from autodistill.stats.paired import far_paired_limits, mcnemar, paired_limits, paired_upper, tango_z
 from autodistill.stats.shares import clopper_pearson, clopper_pearson_upper, katz, mover, newcombe, wilson, z_value
 from autodistill.stats.tables import Evidence, Rows, Tables, encode_group, strata, tabulate
@@ -34,6 +43,7 @@ __all__ = [
     "Rows",
     "Shares",
     "Tables",
+    "TwoSamples",
     "accounting",
     "clopper_pearson",
     "clopper_pearson_upper",

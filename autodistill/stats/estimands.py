@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -114,10 +114,22 @@ class RowSums:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TwoSamples:
+    """The difference of one model's shares in two independent samples (members and others): (count, rows) of each for
+    the student, and for the teacher where it is known. Higher is harmful."""
+
+    first: tuple[float, float]
+    second: tuple[float, float]
+    teacher: tuple[tuple[float, float], tuple[float, float]] | None
+    quantity: str
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class NotApplicable:
     """The quantity is not defined here, and why."""
 
     reason: str
 
 
-Estimand: TypeAlias = PairedCounts | Counts | Shares | ClassCounts | RowSums | NotApplicable
+Estimand: TypeAlias = PairedCounts | Counts | Shares | ClassCounts | RowSums | TwoSamples | NotApplicable

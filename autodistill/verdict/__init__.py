@@ -2,6 +2,7 @@
 
 from autodistill.verdict.judging import constraints, judge, meters, reading
 from autodistill.verdict.ordering import Step, choose, fallback, front
+from autodistill.verdict.screening import further, screened
 from autodistill.verdict.statements import REST, UNKNOWN, Line, constraint_names, count, lines, pairs
 
 __all__ = [
@@ -15,9 +16,11 @@ __all__ = [
     "count",
     "fallback",
     "front",
+    "further",
     "judge",
     "lines",
     "meters",
     "pairs",
     "reading",
+    "screened",
 ]

@@ -1,0 +1,71 @@
+"""Findings on superiority: the student errs less than another model by more than a margin (AUDIT §2, δ < 0)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from autodistill.auditor.look import Bounds, Look, clean, decide, remarks, settle
+from autodistill.auditor.losses import OPEN, discordant, loss_upper
+from autodistill.auditor.sizes import scale_needed
+from autodistill.records import Finding, Outcome
+from autodistill.stats import PairedCounts, far_paired_limits, mcnemar, paired_limits
+from autodistill.stats.shares import Floats
+from autodistill.verdict import Line
+
+
+def gain(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
+    """Accuracy of the student less that of the other model, on the same rows. PASS where its lower limit is above
+    ``at_least``: the loss, turned, is under −``at_least`` by Tango's test."""
+    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
+    low, high = (float(end) for end in paired_limits(b, c, n, look.level))
+    fail_low = float(far_paired_limits(b, c, n, look.fail_level)[0])
+    loss = Bounds((b - c) / n if n else 0.0, low, high, fail_low)
+    limit = line.limits.get("at_least")
+    margin = None if limit is None else -limit
+    outcome: Outcome = "REPORTED" if margin is None else decide(loss, margin)
+    notes = []
+    if n < look.policy.n_min:
+        outcome = "INSUFFICIENT"
+        notes.append(f"{n:.0f} rows, under n_min {look.policy.n_min}")
+    outcome, required = settle(look, line, outcome, unknown_rows=0, excluded=False)
+    notes += remarks(look, loss, margin, outcome, 0)
+    needed = None
+    if look.rows_needed and required and outcome in OPEN and margin is not None:
+        needed = _needed(look, found, margin)
+    cells = found.cells[0]
+    details = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0, "mcnemar_p": mcnemar(b, c)}
+    return [
+        look.finding(
+            line,
+            "at_least" if limit is not None else None,
+            outcome,
+            required=required,
+            reference=str(line.options.get("control", "")) or None,
+            student=float(cells[:, 1].sum() / n) if n else None,
+            student_reference=float(cells[1].sum() / n) if n else None,
+            quantity="gain",
+            estimate=-loss.estimate if n else None,
+            low=-loss.high if n else None,
+            high=-loss.low if n else None,
+            method="tango-guard",
+            statement="" if limit is None else f"gain > {limit:g}",
+            rows=int(n),
+            denominator=int(n),
+            rows_needed=needed,
+            note="; ".join(notes),
+            details=clean(details | {"fail_high": -loss.fail_low}),
+        )
+    ]
+
+
+def _needed(look: Look, found: PairedCounts, margin: float) -> int | None:
+    """Rows like these at which the gain passes with 80 % power; None where it leans towards a FAIL."""
+
+    def passes(cells: Floats) -> npt.NDArray[np.bool_]:
+        enough = cells.sum(axis=(-2, -1)) >= look.policy.n_min
+        return np.asarray((enough & (loss_upper(cells, found.harm, look.level) < margin)).all(axis=-1))
+
+    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
+    if not n or b - c >= margin * n:
+        return None
+    scale = scale_needed(found.cells, passes, look.level)
+    return None if scale is None else int(np.ceil(scale * n))
