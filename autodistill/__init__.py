@@ -1,20 +1,21 @@
 """Find the smallest acceptable student for a teacher, and audit it.
 
-``autodistill.search(FILE)`` runs an experiment file and returns its report; ``autodistill.predict(RUN, table)`` scores
-new rows with a certified artefact. Both load what they need when they are called.
+``autodistill.search(FILE)`` runs an experiment file and returns its report; ``autodistill.audit(table, policy=…, …)``
+judges any student against any teacher from what they said; ``autodistill.predict(RUN, table)`` scores new rows with a
+certified artefact. Each loads what it needs when it is called.
 """
 
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "predict", "search"]
+__all__ = ["AuditReport", "__version__", "audit", "predict", "search"]
 
 if TYPE_CHECKING:
-    from autodistill.run import predict, search
+    from autodistill.run import AuditReport, audit, predict, search
 
 
 def __getattr__(name: str) -> Any:
-    if name in {"search", "predict"}:
+    if name in {"AuditReport", "audit", "predict", "search"}:
         from autodistill import run
 
         return getattr(run, name)

@@ -61,24 +61,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--minutes", type=_minutes, metavar="M", help="minutes of search at most")
 
     one = verb("audit", "Audit any student against any teacher from a table of what they said (.csv or .parquet).")
-    one.add_argument("table", type=Path, metavar="TABLE")
-    one.add_argument("--policy", type=Path, required=True, metavar="FILE", help="what is acceptable")
-    one.add_argument("--label", required=True, metavar="COLUMN", help="what is true")
-    saying = "decisions, probabilities of the positive class, or 'PREFIX_*': one column of probabilities a class"
-    one.add_argument("--teacher", required=True, metavar="COLUMN", help=saying)
-    one.add_argument("--student", required=True, metavar="COLUMN", help="as the teacher")
-    one.add_argument("--group", action="append", default=[], metavar="COLUMN", help="audited; may be given again")
-    one.add_argument("--cross", action="append", default=[], metavar="A,B", help="audit intersections of these groups")
-    one.add_argument("--id", metavar="COLUMN", help="who a row is (default: its place and content)")
-    one.add_argument("--cluster", metavar="COLUMN", help="what rows share, such as a patient")
-    one.add_argument("--control", metavar="COLUMN", help="the student's twin without distillation, as the teacher")
-    one.add_argument("--teacher-saw", choices=("none", "unknown"), default="unknown", metavar="none|unknown",
-                     help="none: no row was in the teacher's training; origins of gaps are named only then")  # fmt: skip
-    one.add_argument("--positive", metavar="CLASS", help="the class that rates speak of (default: 1 or true)")
-    one.add_argument("--favourable", metavar="CLASS", help="the class that people want (default: the positive)")
-    one.add_argument("--threshold", type=float, metavar="P", help="of the positive probability (default: 0.5)")
-    one.add_argument("--task", choices=("classification", "regression"), default="classification")
-    one.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: reports/NAME of the table)")
+    _audit(one)
 
     one = verb("show", "The front, and why each candidate was accepted or refused.")
     one.add_argument("run", type=Path, metavar="RUN")
@@ -136,6 +119,28 @@ def parser() -> argparse.ArgumentParser:
     one = verb("list", "What an experiment file can name: every room's plugins and their options.")
     one.add_argument("room", nargs="?", metavar="ROOM")
     return top
+
+
+def _audit(one: argparse.ArgumentParser) -> None:
+    """What ``audit`` takes: the part that each column plays."""
+    one.add_argument("table", type=Path, metavar="TABLE")
+    one.add_argument("--policy", type=Path, required=True, metavar="FILE", help="what is acceptable")
+    one.add_argument("--label", required=True, metavar="COLUMN", help="what is true")
+    saying = "decisions, probabilities of the positive class, or 'PREFIX_*': one column of probabilities a class"
+    one.add_argument("--teacher", required=True, metavar="COLUMN", help=saying)
+    one.add_argument("--student", required=True, metavar="COLUMN", help="as the teacher")
+    one.add_argument("--group", action="append", default=[], metavar="COLUMN", help="audited; may be given again")
+    one.add_argument("--cross", action="append", default=[], metavar="A,B", help="audit intersections of these groups")
+    one.add_argument("--id", metavar="COLUMN", help="who a row is (default: its place and content)")
+    one.add_argument("--cluster", metavar="COLUMN", help="what rows share, such as a patient")
+    one.add_argument("--control", metavar="COLUMN", help="the student's twin without distillation, as the teacher")
+    saw = "none: no row was in the teacher's training; only then are origins of gaps named"
+    one.add_argument("--teacher-saw", choices=("none", "unknown"), default="unknown", metavar="none|unknown", help=saw)
+    one.add_argument("--positive", metavar="CLASS", help="the class that rates speak of (default: 1 or true)")
+    one.add_argument("--favourable", metavar="CLASS", help="the class that people want (default: the positive)")
+    one.add_argument("--threshold", type=float, metavar="P", help="of the positive probability (default: 0.5)")
+    one.add_argument("--task", choices=("classification", "regression"), default="classification")
+    one.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: reports/NAME of the table)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,6 +3,18 @@
 from autodistill.data.asked import SHARES, DataSpec, GroupSpec
 from autodistill.data.dataset import load
 from autodistill.data.features import rows
+from autodistill.data.outside import Asked, Outside, outside, question
 from autodistill.data.table import read
 
-__all__ = ["SHARES", "DataSpec", "GroupSpec", "load", "read", "rows"]
+__all__ = [
+    "SHARES",
+    "Asked",
+    "DataSpec",
+    "GroupSpec",
+    "Outside",
+    "load",
+    "outside",
+    "question",
+    "read",
+    "rows",
+]

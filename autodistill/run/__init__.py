@@ -6,13 +6,21 @@ Loaded when asked for: a reader of reports needs neither the optimiser nor the t
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Result", "predict", "search"]
+__all__ = ["AuditReport", "Result", "audit", "predict", "search"]
 
 if TYPE_CHECKING:
+    from autodistill.run.audited import AuditReport
+    from autodistill.run.auditing import audit
     from autodistill.run.predicting import predict
     from autodistill.run.searching import Result, search
 
-_WHERE = {"Result": "searching", "search": "searching", "predict": "predicting"}
+_WHERE = {
+    "AuditReport": "audited",
+    "audit": "auditing",
+    "Result": "searching",
+    "search": "searching",
+    "predict": "predicting",
+}
 
 
 def __getattr__(name: str) -> Any:
