@@ -1,7 +1,8 @@
 """A small table of loans that several rooms train on: numbers with a heavy tail and gaps, words with gaps, two or three
 classes. Nothing here is random from run to run."""
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,6 +58,17 @@ def loans() -> Callable[[int], Loans]:
 
     known = {classes: made(classes) for classes in (1, 2, 3)}
     return lambda classes=2: known[classes]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_keys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The auditor's key of the tests, never the user's."""
+    before = os.environ.get("XDG_CONFIG_HOME")
+    os.environ["XDG_CONFIG_HOME"] = str(tmp_path_factory.mktemp("config"))
+    yield
+    os.environ.pop("XDG_CONFIG_HOME")
+    if before is not None:
+        os.environ["XDG_CONFIG_HOME"] = before
 
 
 @pytest.fixture(scope="session")

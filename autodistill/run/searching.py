@@ -7,11 +7,11 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from autodistill import engine, journal, ledger, report, spec, track
+from autodistill import engine, journal, report, spec, track
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
-from autodistill.run import beside, certify, compose, prepare
+from autodistill.run import attest, beside, certify, compose, prepare
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
@@ -90,7 +90,7 @@ class _Search:
             there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=_now())
         there = replace(there, budget=budget, finished=False)
         there.write(self.folder)
-        book = ledger.Ledger(Path("reports"))
+        book = attest.book()
         policy = self.spec.policy
         book.once("policy", {"name": policy.name, "version": policy.version, "sha256": policy.sha256})
         uri = self.spec.track.get("mlflow")
@@ -113,6 +113,8 @@ class _Search:
         self.watch(Progress(phase="report", text="writing the report"))
         readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
         report.write(self.folder, found)
+        for note in attest.attest(self.folder, report.read(self.folder), book):
+            self.watch(Progress(phase="report", text=note))
         self._track(found, controller)
         replace(there, finished=True).write(self.folder)
         return Result(folder=self.folder, report=found)
