@@ -1,0 +1,242 @@
+"""Standard errors and limits of metrics that are functions of sums over rows (``RowSums``), by their influence values.
+
+The influence of a row is what it adds to the metric, to first order: the gradient of ``value`` at the group's sums
+times the row's terms, scaled by the rows of the group (Hampel 1974). Influences of a metric of degree 0 sum to zero;
+their variance over n is that of the metric, those of student less teacher give the paired change, and those of the
+rows of one cluster are added up first. All of it is linear in rows and does not draw anything.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, permutations
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from autodistill.records import IntArray
+from autodistill.stats.estimands import RowSums
+from autodistill.stats.shares import Floats, Limits, Numbers
+
+CHUNK = 1 << 18
+"""Rows that are turned into products at a time, so that memory does not grow with them."""
+
+STEP = 1e-3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Estimates [...] with what their limits need: standard ``error``, ``tilt`` (skewness of the influences over √n),
+    how many independent ``units`` (rows or clusters) stand behind each, and ``worst``, the most that a unit can add
+    times ``units`` (infinite: nothing limits it, and nothing is added for it).
+
+    A plain z bound passes 10–20 % falsely where few rows carry the loss, and 61 % where half a row is expected to
+    (loss 0 or 1, 5 % nominal); Student's t mends 0.3 points of it. The limit is therefore the widest of three: t;
+    Hall's (1992) transformation of t for skewness, which alone stays within 4.9 % there and 5.6 % for the log-loss of
+    overconfident students (z: 10 %) at n = 100 to 10,000; and the estimate plus ``worst`` on the share
+    1 − α^(1/n) of rows of which no row needs to have been seen, as in the exact limit of a share with no event. The
+    exceptions: a loss that nothing limits may hide in rows that are not there.
+    """
+
+    estimate: Floats
+    error: Floats
+    tilt: Floats
+    units: Floats
+    worst: Floats
+
+    def limits(self, level: Numbers) -> Limits:
+        """Limits, each one-sided at ``level`` (broadcast against [...])."""
+        alpha = np.asarray(level, float)
+        units = np.maximum(self.units, 1.0)
+        t = -stdtrit(np.maximum(units - 1, 1.0), np.broadcast_to(alpha, np.broadcast_shapes(alpha.shape, units.shape)))
+        hidden = np.where(np.isfinite(self.worst), self.worst, 0.0) * -np.expm1(np.log(alpha) / units)
+        high = np.maximum(np.maximum(t, _hall(t, self.tilt)) * self.error, hidden)
+        low = np.maximum(np.maximum(t, _hall(t, -self.tilt)) * self.error, hidden)
+        return self.estimate - low, self.estimate + high
+
+
+def _hall(t: Floats, tilt: Floats) -> Floats:
+    """How many errors above the estimate the upper limit is, by the monotone cubic transformation of t (Hall 1992,
+    eq. 2.5 and its inverse), for influences with the skewness ``tilt``·√n; t where they lean the other way."""
+    lean = np.maximum(tilt, 1e-6)
+    moved = -3 / lean * (np.cbrt(1 - lean * (t + lean / 6)) - 1)
+    return np.where(tilt > 1e-6, moved, t)
+
+
+def gradient(value: Callable[[Floats], Floats], sums: Floats, scale: Floats) -> Floats:
+    """∂value/∂sums [S, k] at ``sums`` [S, k], by central differences of the fourth order with steps of 10⁻³ ``scale``
+    (exact for cubics, else to about 10⁻¹¹ of the value)."""
+    out = np.zeros_like(sums)
+    for column in range(sums.shape[-1]):
+        step = np.zeros_like(sums)
+        step[..., column] = STEP * np.where(scale[..., column] > 0, scale[..., column], 1.0)
+        near = value(sums + step) - value(sums - step)
+        far = value(sums + 2 * step) - value(sums - 2 * step)
+        out[..., column] = (8 * near - far) / (12 * step[..., column])
+    return out
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Count [S], and raw moments of m columns about a common centre: [S, m], [S, m, m], [S, m, m, m]."""
+
+    count: Floats
+    first: Floats
+    second: Floats
+    third: Floats
+
+    def pooled(self, member: Floats) -> "Moments":
+        """Moments of unions of strata; ``member`` [T, S] is 1 for each stratum that belongs."""
+        return Moments(*(np.tensordot(member, part, 1) for part in (self.count, self.first, self.second, self.third)))
+
+    def of(self, weights: Floats) -> tuple[Floats, Floats]:
+        """Standard error of the mean of weights · columns, and its tilt, [S]; ``weights`` [S, m]."""
+        n = np.maximum(self.count, 1.0)
+        mean, square, cube = (
+            self.first / n[:, None],
+            self.second / n[:, None, None],
+            self.third / n[:, None, None, None],
+        )
+        first = np.einsum("si,si->s", weights, mean)
+        second = np.einsum("si,sj,sij->s", weights, weights, square)
+        third = np.einsum("si,sj,sl,sijl->s", weights, weights, weights, cube)
+        variance = np.maximum(second - first**2, 0.0)
+        skew = third - 3 * first * second + 2 * first**3
+        safe = np.where(variance > 0, variance, 1.0)
+        error = np.sqrt(variance / np.maximum(n - 1, 1.0))
+        return error, np.where(variance > 0, skew / safe**1.5 / np.sqrt(n), 0.0)
+
+
+def moments(columns: Callable[[slice], Floats], codes: IntArray, size: int, centre: Floats) -> Moments:
+    """Moments of the rows of each code; ``columns`` gives [rows, m] of a slice of the rows."""
+    m = len(centre)
+    found = [np.zeros((size, *(m,) * order)) for order in range(4)]
+    products = [list(combinations_with_replacement(range(m), order)) for order in range(4)]
+    for start in range(0, len(codes), CHUNK):
+        part = slice(start, start + CHUNK)
+        here, moved = codes[part], columns(part) - centre
+        found[0] += np.bincount(here, minlength=size)
+        for order in (1, 2, 3):
+            for which in products[order]:
+                total = np.bincount(here, weights=np.prod(moved[:, which], axis=1), minlength=size)
+                for same in set(permutations(which)):
+                    found[order][(slice(None), *same)] += total
+    return Moments(*found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What rows (or, summed, clusters) say: ``codes`` [n] their group, len(names) where it is unknown; ``teacher`` and
+    ``student`` [n, k]; ``cluster`` [n] int64, or None; rows, units, and rows and units that differ by group [K + 1]."""
+
+    found: RowSums
+    codes: IntArray
+    teacher: Floats
+    student: Floats
+    cluster: IntArray | None
+    rows: Floats
+    units: Floats
+    differ: Floats
+    differ_units: Floats
+
+    @property
+    def size(self) -> int:
+        """Groups and, last, the rows of none."""
+        return len(self.found.names) + 1
+
+    @property
+    def worst(self) -> Floats:
+        """[K + 1]; infinite where nothing limits what one row adds."""
+        return np.broadcast_to(np.asarray(np.inf if self.found.worst is None else self.found.worst, float), self.size)
+
+
+def measured(found: RowSums, cluster: npt.NDArray[np.generic] | None = None) -> Measured:
+    """Count what there is; rows that share a cluster and a group become one."""
+    size = len(found.names) + 1
+    codes = np.where((found.codes >= 0) & (found.codes < size), found.codes, size - 1)
+    differs = found.differs if found.differs is not None else (found.teacher != found.student).any(axis=1)
+    rows, differ = (np.bincount(c, minlength=size).astype(float) for c in (codes, codes[differs]))
+    if cluster is None:
+        common = {"units": rows, "differ_units": differ, "cluster": None}
+        return Measured(
+            found=found, codes=codes, teacher=found.teacher, student=found.student, rows=rows, differ=differ, **common
+        )
+    names, at = np.unique(cluster, return_inverse=True)
+    pairs, where = np.unique(codes * len(names) + at, return_inverse=True)
+    teacher, student = (
+        np.stack([np.bincount(where, weights=column, minlength=len(pairs)) for column in terms.T], axis=1)
+        for terms in (found.teacher, found.student)
+    )
+    codes = pairs // len(names)
+    some = np.bincount(where, weights=differs, minlength=len(pairs)) > 0
+    return Measured(
+        found=found,
+        codes=codes,
+        teacher=teacher,
+        student=student,
+        cluster=pairs % len(names),
+        rows=rows,
+        differ=differ,
+        units=np.bincount(codes, minlength=size).astype(float),
+        differ_units=np.bincount(codes[some], minlength=size).astype(float),
+    )
+
+
+def step_sums(terms: Floats, codes: IntArray, size: int) -> tuple[Floats, Floats]:
+    """Sums and sums of squares [S, k] of each code: √(sum² + squares) is the scale of a step."""
+    sums = np.stack([np.bincount(codes, weights=column, minlength=size) for column in terms.T], axis=1)
+    squares = np.stack([np.bincount(codes, weights=column**2, minlength=size) for column in terms.T], axis=1)
+    return sums, squares
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spreads:
+    """The metric of the teacher, the student and its change, [S] each, and log(student/teacher)."""
+
+    teacher: Spread
+    student: Spread
+    change: Spread
+    ratio: Spread
+
+
+def by_group(data: Measured) -> Spreads:
+    """Each group by itself, [K + 1], rows of no known group last."""
+    parts = []
+    for terms in (data.teacher, data.student):
+        sums, squares = step_sums(terms, data.codes, data.size)
+        scale = np.sqrt(sums**2 + squares)
+        parts.append((terms, data.found.value(sums), gradient(data.found.value, sums, scale) * data.units[:, None]))
+    (t_terms, t_value, t_slope), (s_terms, s_value, s_slope) = parts
+
+    def influences(part: slice) -> Floats:
+        here = data.codes[part]
+        teacher = np.einsum("nk,nk->n", t_terms[part], t_slope[here])
+        student = np.einsum("nk,nk->n", s_terms[part], s_slope[here])
+        return np.stack([teacher, student - teacher], axis=1)
+
+    found = moments(influences, data.codes, data.size, np.zeros(2))
+    one = np.ones(data.size)
+    return spreads_of(data, found, (t_value, s_value), (np.stack([one, 0 * one], 1), np.stack([one, one], 1)), data.worst)
+
+
+def spreads_of(
+    data: Measured, found: Moments, values: tuple[Floats, Floats], weights: tuple[Floats, Floats], worst: Floats
+) -> Spreads:
+    """Spreads from moments, of strata with these values and weights of the columns (teacher's, student's)."""
+    (t_value, s_value), (t_weights, s_weights) = values, weights
+
+    def spread(estimate: Floats, weight: Floats, most: Floats) -> Spread:
+        error, tilt = found.of(np.where(np.isfinite(weight), weight, 0.0))
+        error = np.where(np.isfinite(estimate), error, np.nan)
+        return Spread(estimate=estimate, error=error, tilt=tilt, units=found.count, worst=most)
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        logs = np.where((s_value > 0) & (t_value > 0), np.log(s_value / t_value), np.nan)
+        relative = s_weights / s_value[:, None] - t_weights / t_value[:, None]
+        share = np.where(s_value > 0, worst / s_value, np.inf)
+    return Spreads(
+        teacher=spread(t_value, t_weights, worst),
+        student=spread(s_value, s_weights, worst),
+        change=spread(s_value - t_value, s_weights - t_weights, worst),
+        ratio=spread(logs, relative, share),
+    )
