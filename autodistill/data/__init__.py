@@ -1,7 +1,7 @@
 """A table on disk -> four splits, digests, leakage checks."""
 
 from autodistill.data.asked import SHARES, DataSpec, GroupSpec
-from autodistill.data.dataset import load
+from autodistill.data.dataset import fingerprint, load
 from autodistill.data.features import rows
 from autodistill.data.outside import Asked, Outside, outside, question
 from autodistill.data.table import read
@@ -12,6 +12,7 @@ __all__ = [
     "DataSpec",
     "GroupSpec",
     "Outside",
+    "fingerprint",
     "load",
     "outside",
     "question",

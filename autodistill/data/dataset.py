@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,16 @@ from autodistill.data.target import Target, target
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray
+
+
+def fingerprint(path: Path, without: str | None = None) -> str:
+    """The digest that a table has in ``Dataset.digests``, of the file as it is now; ``without`` is its split column.
+
+    Raises ``TableError``.
+    """
+    table = read(path)
+    names = sorted(name for name in table.column_names if name != without)
+    return digest.together(digest.rows({name: table[name] for name in names}), names)
 
 
 def load(spec: DataSpec, seed: int = 0) -> Dataset:

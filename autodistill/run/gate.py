@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from autodistill import spec
+from autodistill.data import fingerprint
 from autodistill.errors import RunError
-from autodistill.records import decode, digest
+from autodistill.records import decode
 from autodistill.run import attest, verifying
 from autodistill.signoff import Asked, Checked, Checks
 
@@ -57,7 +58,8 @@ def _table(run: Path) -> list[str]:
     path = Path(data["table"])
     if not path.is_file():
         return [f"{path} is not here (paths are relative to the working directory)"]
-    return [] if digest(path.read_bytes()) == data["digests"]["table"] else [f"{path} was changed"]
+    now = fingerprint(path, data.get("split_column"))
+    return [] if now == data["digests"]["table"] else [f"{path} was changed"]
 
 
 def _again(run: Path) -> list[str]:
