@@ -3,6 +3,7 @@
 Its intervals must not drive a verdict (AUDIT §4), and it scores an undefined rate as 0: those are None here.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,55 +15,71 @@ RATES = ("selection_rate", "true_positive_rate", "false_positive_rate", "false_n
 
 def values(evidence: Evidence) -> list[dict[str, Any]]:
     """One dict a (metric, attribute) with the teacher's and the student's difference, and one a (rate, attribute,
-    group) with both rates. Rows of unknown group are left out. Empty for regression and where no class is rated."""
+    group) with both rates. Rows of unknown group are left out. Empty for regression and where no class is rated.
+
+    fairlearn is given each distinct (group, label, decision) once, weighted by its rows: the same numbers, at a cost
+    that does not depend on the rows.
+    """
     if not evidence.classes or evidence.rated is None:
         return []
     found: list[dict[str, Any]] = []
-    for attribute, column in evidence.groups.items():
-        names = np.asarray([str(value) for value in column.tolist()], dtype=object)
-        at = np.flatnonzero(names != "")
-        if at.size:
-            found += _attribute(evidence, attribute, names[at], at)
+    for attribute, (names, codes) in evidence.encoded.items():
+        if (codes < len(names)).any():
+            found += _attribute(evidence, attribute, names, codes)
     return found
 
 
-def _attribute(evidence: Evidence, attribute: str, names: Any, at: Any) -> list[dict[str, Any]]:
-    import fairlearn.metrics as fair
-
-    y = (evidence.y[at] == evidence.rated).astype(int)
-    decided = {
-        who: (views[evidence.split].decisions[at] == evidence.rated).astype(int)
+def _attribute(evidence: Evidence, attribute: str, names: tuple[str, ...], codes: Any) -> list[dict[str, Any]]:
+    y = (evidence.y == evidence.rated).astype(int)
+    sizes = np.bincount(codes * 2 + y, minlength=2 * len(names) + 2)[: 2 * len(names)].reshape(-1, 2)
+    counts = {name: (int(n[1]), int(n.sum())) for name, n in zip(names, sizes, strict=True) if n.sum()}
+    frames = {
+        who: _frame(evidence, views[evidence.split].decisions, names, codes)
         for who, views in (("teacher", evidence.teacher), ("student", evidence.student))
     }
-    differences = (
-        fair.demographic_parity_difference,
-        fair.demographic_parity_ratio,
-        fair.equalized_odds_difference,
-        fair.equal_opportunity_difference,
-    )
-    out: list[dict[str, Any]] = []
-    counts = {name: (int((y[names == name]).sum()), int((names == name).sum())) for name in sorted(set(names))}
     both = all(0 < positives < rows for positives, rows in counts.values())
     some = all(positives > 0 for positives, _ in counts.values())
-    for metric in differences:
-        name = metric.__name__
+    out: list[dict[str, Any]] = []
+    for name, difference in DIFFERENCES.items():
         defined = {"equalized_odds_difference": both, "equal_opportunity_difference": some}.get(name, True)
         row: dict[str, Any] = {"metric": name, "attribute": attribute}
-        for who, decisions in decided.items():
-            row[who] = float(metric(y, decisions, sensitive_features=names)) if defined else None
-        if not defined:
-            row["reason"] = "a group lacks one of the labels"
-        out.append(row)
-    metrics = {name: getattr(fair, name) for name in RATES}
-    frames = {
-        who: fair.MetricFrame(metrics=metrics, y_true=y, y_pred=decisions, sensitive_features=names).by_group
-        for who, decisions in decided.items()
-    }
+        row |= {who: float(difference(frame)) if defined else None for who, frame in frames.items()}
+        out.append(row if defined else row | {"reason": "a group lacks one of the labels"})
     for rate in RATES:
         for group, (positives, rows) in counts.items():
             base = {"selection_rate": rows, "false_positive_rate": rows - positives}.get(rate, positives)
             row = {"metric": rate, "attribute": attribute, "group": group, "denominator": base}
-            for who, frame in frames.items():
-                row[who] = float(frame.loc[group, rate]) if base else None
+            row |= {who: float(frame.by_group.loc[group, rate]) if base else None for who, frame in frames.items()}
             out.append(row)
     return out
+
+
+def _frame(evidence: Evidence, decisions: Any, names: tuple[str, ...], codes: Any) -> Any:
+    """fairlearn's ``MetricFrame`` of the four rates by known group."""
+    import fairlearn.metrics as fair
+
+    cell = codes * 4 + 2 * (evidence.y == evidence.rated) + (decisions == evidence.rated)
+    rows = np.bincount(cell, minlength=4 * len(names) + 4)[: 4 * len(names)]
+    there = np.flatnonzero(rows)
+    return fair.MetricFrame(
+        metrics={name: getattr(fair, name) for name in RATES},
+        y_true=there // 2 % 2,
+        y_pred=there % 2,
+        sensitive_features=np.array(names, dtype=object)[there // 4],
+        sample_params={name: {"sample_weight": rows[there].astype(float)} for name in RATES},
+    )
+
+
+def _rate(name: str) -> Callable[[Any], Any]:
+    return lambda frame: frame.difference(method="between_groups")[name]
+
+
+DIFFERENCES: Mapping[str, Callable[[Any], Any]] = {
+    "demographic_parity_difference": _rate("selection_rate"),
+    "demographic_parity_ratio": lambda frame: frame.ratio(method="between_groups")["selection_rate"],
+    "equalized_odds_difference": lambda frame: max(
+        frame.difference(method="between_groups")[name] for name in ("true_positive_rate", "false_positive_rate")
+    ),
+    "equal_opportunity_difference": _rate("true_positive_rate"),
+}
+"""fairlearn's own definitions, each from one frame."""
