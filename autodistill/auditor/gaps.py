@@ -1,5 +1,6 @@
 """Findings on the gap between each group and its reference: two tests, one accounting, one origin label."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from autodistill.auditor.contrasts import agreeing, denominators, gap_of, sides, upper
 from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.losses import OPEN, nothing
-from autodistill.auditor.sizes import scale_needed
+from autodistill.auditor.sizes import by_root, scale_needed
 from autodistill.records import Finding, LimitKind, Outcome
 from autodistill.stats import (
     LABELS,
@@ -29,17 +30,25 @@ from autodistill.stats.shares import Floats, Limits
 from autodistill.verdict import REST, UNKNOWN, Line, pairs
 
 QUANTITY = {"at_most": "gap", "grows_by_at_most": "gap_growth"}
+METHODS = {"at_most": "mover-wilson", "grows_by_at_most": "mover-tango"}
+FEW = "fewer than 10 discordant rows: a standard error certifies nothing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Contrasts:
-    """All contrasts of one check on one attribute, as arrays [C]."""
+    """All contrasts of one check on one attribute, as arrays [C]; a reference of "" is the value zero. ``undefined``
+    and ``silent`` say why a contrast cannot be decided, or not be passed ("" where it can)."""
 
     pairs: tuple[tuple[str, str], ...]
     gap: Gap
     n: tuple[Floats, Floats]
     sizes: tuple[Floats, Floats]
-    values: tuple[Floats, Floats, Floats, Floats]
+    values: tuple[Floats, ...]
+    methods: Mapping[str, str]
+    unknown_rows: float
+    undefined: Sequence[str]
+    silent: Sequence[str]
+    quantities: Mapping[str, str]
     teacher: Limits
     student: Limits
     change: Limits
@@ -71,6 +80,30 @@ def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts
     """Everything that the findings of ``line`` say, computed once for all of its contrasts and levels."""
     compared = pairs(line.names, found.reference)
     gap = gap_of(found, compared)
+    undefined, silent = [""] * len(compared), [""] * len(compared)
+    if isinstance(found, Counts):
+        finite = np.isfinite(gap.change_limits(look.level)[1]) & np.isfinite(gap.student_limits(look.level)[1])
+        undefined = ["" if fine else "undefined in over 1 % of resampled tables" for fine in finite]
+        silent = [FEW if few else "" for few in agreeing(found, compared)]
+    counted = isinstance(found, Counts)
+    return assemble(
+        look,
+        line,
+        pairs=compared,
+        gap=gap,
+        n=denominators(found, compared),
+        sizes=sides(found.sizes, np.array(found.unknown_rows), found.names, compared, -1),
+        values=_values(found, compared),
+        methods=dict.fromkeys(QUANTITY, "resampled-se") if counted else METHODS,
+        unknown_rows=found.unknown_rows,
+        undefined=undefined,
+        silent=silent,
+        quantities=QUANTITY,
+    )
+
+
+def assemble(look: Look, line: Line, *, gap: Gap, **known: Any) -> Contrasts:
+    """Contrasts from their ``gap`` and what is ``known`` beside it (the other fields of ``Contrasts``)."""
     # Rows of levels: the PASS bounds, growth's two shares, the labels' half.
     share = look.level * np.array([1.0, GAP_SHARE, CHANGE_SHARE, 0.5])[:, None]
     student, change = gap.student_limits(share[[0, 1, 3]]), gap.change_limits(share[[0, 2, 3]])
@@ -89,23 +122,18 @@ def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts
         ),
     }
     marks = thresholds(line.limits.get("at_most"), line.limits.get("grows_by_at_most"))
-    labels: list[str | None] = [None] * len(compared)
+    labels: list[str | None] = [None] * len(known["pairs"])
     if marks is not None:
         labels = [LABELS[at] for at in origins(_level_rows(teacher, 1), one[2], two[2], *marks)]
-    extra = np.array([found.unknown_rows])
-    rows_group, rows_rest = sides(found.sizes, extra[0], found.names, compared, -1)
     return Contrasts(
-        pairs=compared,
         gap=gap,
-        n=denominators(found, compared),
-        sizes=(rows_group, rows_rest),
-        values=_values(found, compared),  # type: ignore[arg-type]
         teacher=_level_rows(teacher, 0),
         student=one[0],
         change=two[0],
         bounds=bounds,
         margins=_margins(gap, look.level),
         labels=labels,
+        **known,
     )
 
 
@@ -126,48 +154,47 @@ def findings(look: Look, line: Line, found: PairedCounts | Counts) -> list[Findi
         missing = found.reference is not None and found.reference not in found.names
         why = f"the reference {found.reference!r} is not a group" if missing else "fewer than two known groups"
         return nothing(look, line, why) + unlisted(look, line, found)
-    computed = contrasts(look, line, found)
+    return listed(look, line, contrasts(look, line, found)) + unlisted(look, line, found)
+
+
+def listed(look: Look, line: Line, computed: Contrasts) -> list[Finding]:
+    """One finding a contrast and limit, or one a contrast where there is no limit."""
     kinds: tuple[LimitKind | None, ...] = tuple(line.limits) or (None,)
-    out = [_finding(look, line, found, computed, at, kind) for at in range(len(computed.pairs)) for kind in kinds]
-    return out + unlisted(look, line, found)
+    return [_finding(look, line, computed, at, kind) for at in range(len(computed.pairs)) for kind in kinds]
 
 
-def _decide(
-    look: Look, found: PairedCounts | Counts, all_: Contrasts, at: int, bounds: Bounds, limit: float | None
-) -> tuple[Outcome, list[str]]:
+def _decide(look: Look, all_: Contrasts, at: int, bounds: Bounds, limit: float | None) -> tuple[Outcome, list[str]]:
     """Outcome of one contrast by its own numbers, and why it is not more."""
     n, rest = float(all_.n[0][at]), float(all_.n[1][at])
     if min(n, rest) < look.policy.n_min:
-        few = f"{n:.0f} rows in the group and {rest:.0f} in the reference, n_min is {look.policy.n_min}"
-        return "INSUFFICIENT", [few]
-    if isinstance(found, Counts) and not np.isfinite(bounds.high):
-        return "INSUFFICIENT", ["undefined in over 1 % of resampled tables"]
+        against = f" in the group and {rest:.0f} in the reference" if all_.pairs[at][1] else ""
+        return "INSUFFICIENT", [f"{n:.0f} rows{against}, n_min is {look.policy.n_min}"]
+    if all_.undefined[at]:
+        return "INSUFFICIENT", [all_.undefined[at]]
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
-    if outcome == "PASS" and isinstance(found, Counts) and agreeing(found, all_.pairs)[at]:
-        return "INCONCLUSIVE", ["fewer than 10 discordant rows: a standard error certifies nothing"]
+    if outcome == "PASS" and all_.silent[at]:
+        return "INCONCLUSIVE", [all_.silent[at]]
     return outcome, []
 
 
-def _finding(
-    look: Look, line: Line, found: PairedCounts | Counts, all_: Contrasts, at: int, kind: LimitKind | None
-) -> Finding:
+def _finding(look: Look, line: Line, all_: Contrasts, at: int, kind: LimitKind | None) -> Finding:
     group, reference = all_.pairs[at]
     n, rest = float(all_.n[0][at]), float(all_.n[1][at])
     size, others = float(all_.sizes[0][at]), float(all_.sizes[1][at])
     tested = kind or "grows_by_at_most"
     bounds = Bounds(*(float(end[at]) for end in all_.bounds[tested]))
     limit = line.limits.get(kind) if kind is not None else None
-    outcome, notes = _decide(look, found, all_, at, bounds, limit)
+    outcome, notes = _decide(look, all_, at, bounds, limit)
     undecided = outcome == "INSUFFICIENT"
-    excluded = look.excluded(size, *([] if reference == REST else [others]))
-    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=excluded)
+    excluded = look.excluded(size, *([] if reference in {REST, ""} else [others]))
+    outcome, required = settle(look, line, outcome, unknown_rows=all_.unknown_rows, excluded=excluded)
     if not undecided:
-        notes += remarks(look, bounds, limit, outcome, found.unknown_rows)
+        notes += remarks(look, bounds, limit, outcome, all_.unknown_rows)
     if excluded:
         notes.append(f"under {look.policy.exclude_below:.0%} of the rows, left undecided: {look.policy.because}")
     needed = None
     if look.rows_needed and required and outcome in OPEN and LEAN not in notes and kind is not None:
-        needed = _needed(look, all_.gap, at, kind, line.limits[kind], size)
+        needed = _needed(look, all_, at, kind, bounds, line.limits[kind])
     if min(n, rest) <= 0:
         bounds = Bounds(*(float("nan"),) * 4)
     values = [_finite(float(v[at])) for v in all_.values]
@@ -176,19 +203,19 @@ def _finding(
         line,
         kind,
         outcome,
-        id=f"{line.prefix}={group}" + (f"/{kind}" if kind is not None else ""),
+        id=line.prefix + (f"={group}" if group else "") + (f"/{kind}" if kind is not None else ""),
         required=required,
-        group=group,
-        reference=reference,
+        group=group or None,
+        reference=reference or None,
         **dict(zip(("teacher", "teacher_reference", "student", "student_reference"), values, strict=True)),
-        quantity=QUANTITY[tested],
+        quantity=all_.quantities[tested],
         estimate=_finite(bounds.estimate),
         low=_finite(bounds.low),
         high=_finite(bounds.high),
         gap_teacher=gaps[0],
         gap_student=gaps[1],
-        method=_method(found, tested),
-        statement=_statement(tested, limit),
+        method=all_.methods[tested],
+        statement=_statement(tested, limit, reference),
         origin=None if undecided else all_.labels[at],
         rows=int(size),
         denominator=int(n),
@@ -198,16 +225,11 @@ def _finding(
     )
 
 
-def _method(found: PairedCounts | Counts, tested: str) -> str:
-    if isinstance(found, Counts):
-        return "resampled-se"
-    return "mover-wilson" if tested == "at_most" else "mover-tango"
-
-
-def _statement(tested: str, limit: float | None) -> str:
+def _statement(tested: str, limit: float | None, reference: str) -> str:
     if limit is None:
         return ""
-    return f"|gap| < {limit:g}" if tested == "at_most" else f"growth < {limit:g}"
+    what = "|gap|" if reference else "|value|"
+    return f"{what} < {limit:g}" if tested == "at_most" else f"growth < {limit:g}"
 
 
 def _finite(value: float) -> float | None:
@@ -215,6 +237,7 @@ def _finite(value: float) -> float | None:
 
 
 def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str, Any]:
+    reference = all_.pairs[at][1]
     inherited, grown, mitigated = (float(part) for part in accounting(all_.gap.teacher[at], all_.gap.student[at]))
     if not np.isfinite(inherited) or not np.isfinite(bounds.estimate):
         return {}
@@ -233,16 +256,16 @@ def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str,
             "smallest_margin": _finite(float(all_.margins[at]))
             if tested == "grows_by_at_most"
             else _finite(bounds.high),
-            "denominator_reference": all_.n[1][at],
-            "rows_reference": all_.sizes[1][at],
+            **({"denominator_reference": all_.n[1][at], "rows_reference": all_.sizes[1][at]} if reference else {}),
         }
     )
 
 
-def _needed(look: Look, gap: Gap, at: int, kind: LimitKind, limit: float, rows: float) -> int | None:
+def _needed(look: Look, all_: Contrasts, at: int, kind: LimitKind, bounds: Bounds, limit: float) -> int | None:
     """Rows in the group at which this contrast passes with 80 % power, its reference growing in proportion."""
+    gap, rows = all_.gap, float(all_.sizes[0][at])
     if not isinstance(gap, PairedGap):
-        return None
+        return by_root(bounds.estimate, bounds.high, limit, look.level, rows)
     strata, harm = np.stack([gap.group[at], gap.rest[at]]), gap.harm
     n_min = look.policy.n_min
 

@@ -15,6 +15,18 @@ LARGEST = 1e4
 """No more than this many times the rows are searched: beyond it the answer is of no use."""
 
 
+def by_root(estimate: float, high: float, limit: float, level: float, rows: float) -> int | None:
+    """Rows at which a limit by a standard error passes with 80 % power, from its length at ``rows`` and the rule that
+    it shrinks by 1/√rows; nothing is drawn. None where the estimate is not inside, or more than ``LARGEST`` times the
+    rows are needed."""
+    reach, room = high - estimate, limit - estimate
+    if not (np.isfinite(reach) and room > 0 and rows > 0):
+        return None
+    z = float(z_value(level))
+    scale = (reach / room * (z + float(ndtri(POWER))) / z) ** 2
+    return int(np.ceil(max(scale * rows, 1.0))) if scale <= LARGEST else None
+
+
 def smoothed(cells: Floats) -> Floats:
     """Rates (count + ½)/(n + 2) of each stratum's four outcomes [..., 2, 2]: no cell is impossible."""
     return np.asarray((cells + 0.5) / (cells.sum(axis=(-2, -1), keepdims=True) + 2))
