@@ -1,0 +1,1 @@
+"""The audit tested as a measuring instrument, one topic a file; ``audit_validity.py`` runs them."""
