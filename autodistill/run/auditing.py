@@ -1,48 +1,25 @@
 """The audit of two models from a table of what they said: read, pay for the look, judge, write."""
 
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from autodistill import auditor, journal, report, spec, verdict
-from autodistill.auditor.attribution import attribution
 from autodistill.data import Asked, Outside, outside, question
 from autodistill.errors import LevelSpentError, RunError, SpecError
 from autodistill.ledger import Ledger
 from autodistill.plugins import suggest
-from autodistill.records import Finding, Policy, Verdict, digest, encode, plain
-from autodistill.run import kept_rows
+from autodistill.records import Finding, Policy, Verdict, digest, encode
+from autodistill.run import audit_record
+from autodistill.run.audit_record import Judged
 from autodistill.run.audited import AuditReport
-from autodistill.run.environment import environment
-from autodistill.run.flipped import FILE, flipped
 from autodistill.run.folder import RunFile, read_run, write_whole
-from autodistill.stats import wilson
 
-PACKAGES = ("numpy", "scipy", "pyarrow", "fairlearn")
 REPORTS = Path("reports")
 UNJUDGED = "an audit of predictions reads no artefact"
-UNPAID = "no look was paid for: nothing was written, so these rows' level is not accounted for (give out a folder)"
-UNSEEN = (
-    "whether the teacher was fitted on these rows is not known, so no origin of a gap is named "
-    "(--teacher-saw none declares that it was not)"
-)
 CHANGED = {"audit": "what was asked", "policy": "the policy", "table": "the table"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Judged:
-    """What was found at one level; ``look`` is the ledger's account of it, ``spent`` why the rows decide nothing."""
-
-    findings: tuple[Finding, ...]
-    attribution: tuple[Finding, ...]
-    verdict: Verdict
-    level: float
-    look: Mapping[str, Any] = field(default_factory=dict)
-    spent: str = ""
 
 
 def audit(  # noqa: PLR0913  each is a column or a choice that its caller names
@@ -95,33 +72,53 @@ def audit(  # noqa: PLR0913  each is a column or a choice that its caller names
 def run(frame: Any, policy: str | Path | Policy, asked: Asked, out: Path | None) -> AuditReport:
     """Everything in order; ``out`` None writes nothing."""
     began = time.monotonic()
-    rules = policy if isinstance(policy, Policy) else spec.load_policy(policy)
-    rules = rules if rules.sha256 else replace(rules, sha256=digest(encode(rules)))
-    text = b"" if isinstance(policy, Policy) else Path(policy).read_bytes()
-    path = "" if isinstance(policy, Policy) else str(policy)
+    rules, text = _rules(policy)
     table = outside(frame, asked)
     _refuse_policy(rules, table)
-    read = time.monotonic()
+    work = _Work(table, asked, rules, text, "" if isinstance(policy, Policy) else str(policy))
+    read = time.monotonic() - began
     if out is None:
-        judged = _judge(table, asked, rules, None)
-        found = _report(table, asked, judged, _policy(rules, text, path), out)
-        found["cost"] = _cost(began, read)
-        return _result(found, judged, None)
+        return work.done(None, None, began, read)
     identity = {"audit": digest(encode(question(asked))), "policy": rules.sha256, "table": table.sha256}
     _refuse_folder(out, identity)
     with journal.lock(out):
         _refuse_folder(out, identity)
         ledger = Ledger(REPORTS)
         ledger.once("policy", {"name": rules.name, "version": rules.version, "sha256": rules.sha256})
-        RunFile(name=out.name, identity=identity, budget={}, created=_now()).write(out)
-        judged = _judge(table, asked, rules, ledger)
+        RunFile(name=out.name, identity=identity, budget={}, created=audit_record.now()).write(out)
         if text:
             write_whole(out / "policy.yaml", text)
-        found = _report(table, asked, judged, _policy(rules, text, path), out)
-        found["cost"] = _cost(began, read)
-        report.write(out, found)
-        RunFile(name=out.name, identity=identity, budget={}, created=found["created"], finished=True).write(out)
-    return _result(found, judged, out)
+        found = work.done(ledger, out, began, read)
+        report.write(out, found.report)
+        RunFile(name=out.name, identity=identity, budget={}, created=found.report["created"], finished=True).write(out)
+    return found
+
+
+def _rules(policy: str | Path | Policy) -> tuple[Policy, bytes]:
+    """The policy and its file's bytes; one made in Python has a digest of its values and no bytes."""
+    if isinstance(policy, Policy):
+        return (policy if policy.sha256 else replace(policy, sha256=digest(encode(policy)))), b""
+    return spec.load_policy(policy), Path(policy).read_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One audit, read and not yet judged; ``text`` and ``path`` are of the policy's file."""
+
+    table: Outside
+    asked: Asked
+    rules: Policy
+    text: bytes
+    path: str
+
+    def done(self, ledger: Ledger | None, out: Path | None, began: float, read: float) -> AuditReport:
+        """Judge, and compose the record; rows are kept in ``out``. Without a ledger no look is paid for."""
+        judged = _judge(self.table, self.asked, self.rules, ledger)
+        policy = {"policy": self.rules, "text": self.text.decode("utf-8-sig"), "path": self.path}
+        found = audit_record.compose(self.table, self.asked, judged, policy, out)
+        seconds = {"data": round(read, 3), "audit": round(time.monotonic() - began - read, 3)}
+        found["cost"] = {"seconds": seconds}
+        return AuditReport(verdict=judged.verdict, findings=judged.findings, report=found, folder=out)
 
 
 def _names(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -134,16 +131,12 @@ def _text(value: Any) -> str | None:
 
 
 def _refuse_policy(policy: Policy, table: Outside) -> None:
-    """SpecError where the policy speaks of a column that the table has and the command does not name."""
-    for one in (*policy.require, *policy.report):
+    """SpecError where the policy requires something of a group that is not named: it could never be met."""
+    for one in policy.require:
         name = one.options.get("attribute")
-        if name is not None and name not in table.evidence.groups and name in table.columns:
-            what = f"the policy's {one.name} speaks of {name!r}, which is no group here"
-            raise SpecError(what, where=policy.name, do=f"add --group {name}")
-    named = {str(one.options["attribute"]) for one in policy.require if one.options.get("attribute")}
-    if named and not named & set(table.evidence.groups) and table.evidence.groups:
-        what = f"the policy speaks of {', '.join(map(repr, sorted(named)))}, and none of them is in the table"
-        raise SpecError(what, where=policy.name, do=suggest(min(named), table.columns))
+        if name is not None and name not in table.evidence.groups:
+            do = f"add --group {name}" if name in table.columns else suggest(name, table.columns)
+            raise SpecError(f"{one.name} is required of {name!r}, which is no group here", where=policy.name, do=do)
 
 
 def _refuse_folder(folder: Path, identity: Mapping[str, str]) -> None:
@@ -163,7 +156,7 @@ def _refuse_folder(folder: Path, identity: Mapping[str, str]) -> None:
         raise RunError(f"holds another audit ({' and '.join(changed)} differ)", where=str(folder), do=do)
 
 
-def _judge(table: Outside, asked: Asked, policy: Policy, ledger: Ledger | None) -> _Judged:
+def _judge(table: Outside, asked: Asked, policy: Policy, ledger: Ledger | None) -> Judged:
     """Pay for the look, then compute the findings at its share of the level."""
     level, look, spent = round(policy.alpha / policy.looks, 12), {}, ""
     if ledger is not None:
@@ -183,13 +176,15 @@ def _judge(table: Outside, asked: Asked, policy: Policy, ledger: Ledger | None) 
     findings = auditor.audit(table.evidence, policy, level=level, rows_needed=True)
     parts: tuple[Finding, ...] = ()
     if "control" in table.evidence.others:
+        from autodistill.auditor.attribution import attribution  # opens scipy.stats
+
         parts = attribution(table.evidence, policy, level=level)
     if asked.teacher_saw == "unknown":
         findings, parts = (tuple(replace(f, origin=None) for f in some) for some in (findings, parts))
     if spent:
         findings = tuple(_undecided(f) for f in findings)
     findings = (*findings, *_meters(policy))
-    return _Judged(
+    return Judged(
         findings=findings,
         attribution=parts,
         verdict=_verdict(findings, policy, spent),
@@ -221,136 +216,10 @@ def _meters(policy: Policy) -> tuple[Finding, ...]:
     )
 
 
-def _unjudged(policy: Policy) -> list[str]:
-    return list(dict.fromkeys(one.name for one in policy.require if one.kind == "meter"))
-
-
 def _verdict(findings: Sequence[Finding], policy: Policy, spent: str) -> Verdict:
     decided = verdict.judge(findings)
     sentence = f"Not decided: {spent}; it needs fresh rows." if spent else decided.sentence
-    unjudged = _unjudged(policy)
+    unjudged = audit_record.unjudged(policy)
     if unjudged:
         sentence += f" Not judged, since predictions cannot show it: {', '.join(unjudged)}."
     return replace(decided, decision="INCONCLUSIVE" if spent else decided.decision, sentence=sentence)
-
-
-def _report(
-    table: Outside, asked: Asked, judged: _Judged, policy: Mapping[str, Any], out: Path | None
-) -> dict[str, Any]:
-    """The report's values, and beside it the files of rows where there is a folder."""
-    evidence, rules = table.evidence, policy["policy"]
-    reading, listed = flipped(evidence, rules)
-    if out is not None:
-        write_whole(out / kept_rows.FILE, kept_rows.write(evidence, table.row_digests), mode=0o600)
-        write_whole(out / FILE, listed, mode=0o600)
-    else:
-        reading |= {"file": ""}
-    name = out.name if out is not None else Path(table.name).stem if table.is_file else "audit"
-    return {
-        "kind": "audit",
-        "name": name,
-        "title": name,
-        "created": _now(),
-        "verdict": plain(judged.verdict),
-        "certified": None,
-        "finalist": None,
-        "front": [],
-        "entries": [],
-        "controls": [],
-        "shortlist": [],
-        "worth": {},
-        "rejected_because": {},
-        "teacher": _model(table, asked, "teacher", judged.level)
-        | {"kind": "predictions", "options": {}, "error_search": None, "readings": {}, "saw": asked.teacher_saw},
-        "student": _model(table, asked, "student", judged.level),
-        "findings": plain(judged.findings),
-        "attribution": plain(judged.attribution),
-        "fairlearn": auditor.fairlearn_values(evidence) if evidence.groups else [],
-        "rows_to_read": reading,
-        "policy": {**plain(rules), "text": policy["text"], "path": policy["path"]},
-        "data": _data(table, asked),
-        "method": {
-            "looks": dict(judged.look),
-            "m": verdict.count(rules, {name: known for name, (known, _) in evidence.encoded.items()}),
-            "shortlist_rule": "",
-            "examined": 0,
-            "not_judged": _unjudged(rules),
-        },
-        "measure": None,
-        "spec": {},
-        "environment": environment(PACKAGES),
-        "files": {} if out is None else _files(out),
-        "notes": _notes(table, asked, judged, out),
-    }
-
-
-def _policy(policy: Policy, text: bytes, path: str) -> dict[str, Any]:
-    return {"policy": policy, "text": text.decode("utf-8-sig"), "path": path}
-
-
-def _model(table: Outside, asked: Asked, who: Literal["teacher", "student"], level: float) -> dict[str, Any]:
-    evidence = table.evidence
-    said = (evidence.teacher if who == "teacher" else evidence.student)[evidence.split]
-    error = None
-    if evidence.classes:
-        wrong = int((said.decisions != evidence.y).sum())
-        low, high = wilson(wrong, len(evidence.y), level)
-        error = {"value": wrong / len(evidence.y), "low": float(low), "high": float(high)}
-    notes = [f"read as {table.read_as[who]}"]
-    return {"name": getattr(asked, who), "digest": table.digests[who], "error_audit": error, "notes": notes}
-
-
-def _data(table: Outside, asked: Asked) -> dict[str, Any]:
-    evidence = table.evidence
-    groups = {}
-    for attribute, column in evidence.groups.items():
-        sizes = Counter(map(str, column.tolist()))
-        groups[attribute] = {name or "(unknown)": size for name, size in sorted(sizes.items())}
-    return {
-        "table": table.name,
-        "rows": len(evidence.y),
-        "sha256": table.sha256,
-        "splits": {evidence.split: len(evidence.y)},
-        "digests": {"table": table.sha256, **table.digests},
-        "groups": groups,
-        "features": [],
-        "leakage": {},
-        "notes": list(table.notes),
-        "classes": list(evidence.classes),
-        "positive": None if evidence.positive is None else evidence.classes[evidence.positive],
-        "favourable": None if evidence.favourable is None else evidence.classes[evidence.favourable],
-        "threshold": table.threshold,
-        "columns": question(asked),
-    }
-
-
-def _notes(table: Outside, asked: Asked, judged: _Judged, out: Path | None) -> list[str]:
-    notes = [f"{who} ({getattr(asked, who)}): {said}" for who, said in table.read_as.items()]
-    if asked.id is None:
-        notes.append("rows are known by their place and content: without --id a reordered table counts as other rows")
-    if asked.teacher_saw == "unknown":
-        notes.append(UNSEEN)
-    if judged.spent:
-        notes.append(f"{judged.spent}: the findings are shown and decide nothing")
-    if judged.look.get("used"):
-        notes.append(f"{judged.look['used']:,} of these rows were read in an earlier look")
-    if out is None:
-        notes.append(UNPAID)
-    return notes
-
-
-def _files(folder: Path) -> dict[str, str]:
-    names = (kept_rows.FILE, FILE, "policy.yaml")
-    return {name: digest((folder / name).read_bytes()) for name in names if (folder / name).exists()}
-
-
-def _cost(began: float, read: float) -> dict[str, Any]:
-    return {"seconds": {"data": round(read - began, 3), "audit": round(time.monotonic() - read, 3)}}
-
-
-def _result(found: dict[str, Any], judged: _Judged, folder: Path | None) -> AuditReport:
-    return AuditReport(verdict=judged.verdict, findings=judged.findings, report=found, folder=folder)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
