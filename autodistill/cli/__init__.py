@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -85,6 +85,36 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--threads", type=_count, default=1)
     one.add_argument("--out", type=Path, metavar="FILE", help="where the readings go (default: stdout)")
 
+    _deciding(verb)
+    one = verb("list", "What an experiment file can name: every room's plugins and their options.")
+    one.add_argument("room", nargs="?", metavar="ROOM")
+    return top
+
+
+def _audit(one: argparse.ArgumentParser) -> None:
+    """What ``audit`` takes: the part that each column plays."""
+    one.add_argument("table", type=Path, metavar="TABLE")
+    one.add_argument("--policy", type=Path, required=True, metavar="FILE", help="what is acceptable")
+    one.add_argument("--label", required=True, metavar="COLUMN", help="what is true")
+    saying = "decisions, probabilities of the positive class, or 'PREFIX_*': one column of probabilities a class"
+    one.add_argument("--teacher", required=True, metavar="COLUMN", help=saying)
+    one.add_argument("--student", required=True, metavar="COLUMN", help="as the teacher")
+    one.add_argument("--group", action="append", default=[], metavar="COLUMN", help="audited; may be given again")
+    one.add_argument("--cross", action="append", default=[], metavar="A,B", help="audit intersections of these groups")
+    one.add_argument("--id", metavar="COLUMN", help="who a row is (default: its place and content)")
+    one.add_argument("--cluster", metavar="COLUMN", help="what rows share, such as a patient")
+    one.add_argument("--control", metavar="COLUMN", help="the student's twin without distillation, as the teacher")
+    saw = "none: no row was in the teacher's training; only then are origins of gaps named"
+    one.add_argument("--teacher-saw", choices=("none", "unknown"), default="unknown", metavar="none|unknown", help=saw)
+    one.add_argument("--positive", metavar="CLASS", help="the class that rates speak of (default: 1 or true)")
+    one.add_argument("--favourable", metavar="CLASS", help="the class that people want (default: the positive)")
+    one.add_argument("--threshold", type=float, metavar="P", help="of the positive probability (default: 0.5)")
+    one.add_argument("--task", choices=("classification", "regression"), default="classification")
+    one.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: reports/NAME of the table)")
+
+
+def _deciding(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The verbs of those who decide and of those who check it."""
     one = verb("sign", "Open the sealed split (counted) and sign the decision about a run, or revoke one.")
     one.add_argument("run", type=Path, metavar="RUN")
     one.add_argument("--key", type=Path, required=True, metavar="FILE", help="the approver's private key")
@@ -115,32 +145,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--data", action="store_true", help="hash the table too")
     one.add_argument("--track", default="sqlite:///mlflow.db", metavar="URI", help="where models:/ is looked up")
     one.add_argument("--repair", action="store_true", help="first cut off a torn last line of the ledger, and name it")
-
-    one = verb("list", "What an experiment file can name: every room's plugins and their options.")
-    one.add_argument("room", nargs="?", metavar="ROOM")
-    return top
-
-
-def _audit(one: argparse.ArgumentParser) -> None:
-    """What ``audit`` takes: the part that each column plays."""
-    one.add_argument("table", type=Path, metavar="TABLE")
-    one.add_argument("--policy", type=Path, required=True, metavar="FILE", help="what is acceptable")
-    one.add_argument("--label", required=True, metavar="COLUMN", help="what is true")
-    saying = "decisions, probabilities of the positive class, or 'PREFIX_*': one column of probabilities a class"
-    one.add_argument("--teacher", required=True, metavar="COLUMN", help=saying)
-    one.add_argument("--student", required=True, metavar="COLUMN", help="as the teacher")
-    one.add_argument("--group", action="append", default=[], metavar="COLUMN", help="audited; may be given again")
-    one.add_argument("--cross", action="append", default=[], metavar="A,B", help="audit intersections of these groups")
-    one.add_argument("--id", metavar="COLUMN", help="who a row is (default: its place and content)")
-    one.add_argument("--cluster", metavar="COLUMN", help="what rows share, such as a patient")
-    one.add_argument("--control", metavar="COLUMN", help="the student's twin without distillation, as the teacher")
-    saw = "none: no row was in the teacher's training; only then are origins of gaps named"
-    one.add_argument("--teacher-saw", choices=("none", "unknown"), default="unknown", metavar="none|unknown", help=saw)
-    one.add_argument("--positive", metavar="CLASS", help="the class that rates speak of (default: 1 or true)")
-    one.add_argument("--favourable", metavar="CLASS", help="the class that people want (default: the positive)")
-    one.add_argument("--threshold", type=float, metavar="P", help="of the positive probability (default: 0.5)")
-    one.add_argument("--task", choices=("classification", "regression"), default="classification")
-    one.add_argument("--out", type=Path, metavar="DIR", help="the report's folder (default: reports/NAME of the table)")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,11 +2,15 @@
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from autodistill.cli.display import Display, console
 from autodistill.errors import UserError
+
+if TYPE_CHECKING:
+    from autodistill.run.signing import Request, Signed
 
 REFUSED, INCONCLUSIVE = 1, 3
 
@@ -31,13 +35,25 @@ def run(asked: argparse.Namespace) -> int:
     )
     with Display(quiet=asked.json) as display:
         done = signing.sign(request, display.show)
+    number = _promote(asked, request) if asked.track and done.statement and done.decision in signing.APPROVED else None
     if asked.json:
         print(json.dumps(msgspec.to_builtins(done, enc_hook=str)))
     else:
         _say(done)
+        if number is not None:
+            print(f"models:/…@signed-off is now version {number}.")
     if done.statement is not None:
         return 0
     return REFUSED if any(f.outcome == "FAIL" for f in done.open_tests) else INCONCLUSIVE
+
+
+def _promote(asked: argparse.Namespace, request: "Request") -> str:
+    from autodistill import signoff, spec
+    from autodistill.run import attest, promote
+
+    book = attest.book()
+    verifier = signoff.Asked(trust=spec.load_trust(request.trust), root=book.root, now=attest.now())
+    return promote.promote(asked.run, asked.track, promote.SIGNED_OFF, verifier, book)
 
 
 def _days(text: str) -> int:
@@ -47,11 +63,9 @@ def _days(text: str) -> int:
     return int(number)
 
 
-def _say(done: "object") -> None:
+def _say(done: "Signed") -> None:
     from autodistill.report import sentence
-    from autodistill.run.signing import Signed
 
-    assert isinstance(done, Signed)
     out = console()
     look = done.sealed.get("look") or {}
     if look:

@@ -29,7 +29,7 @@ from autodistill.track.figures import Sent, asked, digests, metrics, mlflow_name
 from autodistill.track.manners import hush, own_name
 from autodistill.track.registry import STUDENT, Version, model_name, move, registered, version
 
-__all__ = ["STUDENT", "URI", "TrackResult", "Tracker", "Version", "move", "registered", "sync", "version"]
+__all__ = ["STUDENT", "URI", "TrackResult", "Tracker", "Version", "model_name", "move", "registered", "sync", "version"]
 
 URI = "sqlite:///mlflow.db"
 FILES = ("report.html", "report.json", "front.png", "candidates.csv", "spec.yaml", "policy.yaml")
