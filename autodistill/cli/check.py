@@ -23,7 +23,7 @@ def run(asked: argparse.Namespace) -> int:
 def _found(asked: Any) -> dict[str, Any]:
     from autodistill import auditor, data
     from autodistill.run import prepare
-    from autodistill.run.certify import LENGTH
+    from autodistill.run.ordered import LENGTH
 
     dataset = data.load(asked.data, asked.seed)
     prepare.refuse(asked, dataset)

@@ -209,7 +209,7 @@ def complete(
     """A trained candidate's entry: its error on a split, the policy's findings there, its constraints and verdict."""
     predictions = shop.predict(artefact.path, split)
     findings: tuple[Finding, ...] = (
-        *auditor.audit(shop.evidence(split, predictions), shop.policy),
+        *auditor.audit(shop.evidence(split, predictions), verdict.screened(shop.policy)),
         *shop.meters(readings),
     )
     keep(shop.home(candidate), predictions)

@@ -1,6 +1,7 @@
 """What a candidate leaves in its folder. Copies: the journal is the truth while a search runs."""
 
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 import pyarrow as pa
@@ -17,7 +18,7 @@ def keep(home: Path, what: Entry | Predictions) -> None:
         if isinstance(what, Entry):
             data, name = msgspec.json.format(encode(what), indent=1), "entry.json"
         else:
-            data, name = _parquet(what), f"predictions.{what.view}.parquet"
+            data, name = _parquet(what), f"predictions.{quote(what.view, safe='')}.parquet"
         part = home / f".{name}.part"
         part.touch(mode=0o600)  # row ids, decisions and group cells can be personal data
         part.write_bytes(data)

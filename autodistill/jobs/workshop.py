@@ -59,7 +59,7 @@ class Workshop:
     @cached_property
     def constraint_names(self) -> tuple[str, ...]:
         """What a candidate is screened for, in a fixed order."""
-        return verdict.constraint_names(self.policy, self.groups)
+        return verdict.constraint_names(verdict.screened(self.policy), self.groups)
 
     @cached_property
     def ranking(self) -> tuple[str, ...]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autodistill import jobs, plugins, stats
+from autodistill import plugins, stats
 from autodistill.errors import UserError
 from autodistill.jobs import Workshop
 from autodistill.records import Candidate, Dataset, Finding, Predictions, Reading, plain
-from autodistill.run.certify import Certification
+from autodistill.run import twins
+from autodistill.run.ordered import Certification
 from autodistill.run.progress import Progress, Watch
 
 
@@ -48,14 +49,14 @@ def controls(shop: Workshop, found: Certification, watch: Watch) -> list[Beside]
 def _made(shop: Workshop, name: str, control: Any, candidate: Candidate) -> Beside:
     said = {"name": name, "title": control.title, "what": control.what, "candidate": candidate}
     try:
-        artefact, _ = jobs.make(candidate, shop, home=shop.folder / "controls" / name)
-        readings = shop.lab.first(shop.reading_key(candidate), artefact.path)
-        search = shop.predict(artefact.path, "search")
+        path = twins.trained(shop, candidate, twins.home_of(shop, name, candidate))
+        readings = shop.lab.first(shop.reading_key(candidate), path)
+        search = shop.predict(path, "search")
         return Beside(
             **said,
             readings=readings,
             error=shop.error(search, "search"),
-            predictions=shop.predict(artefact.path, "audit"),
+            predictions=shop.predict(path, "audit"),
         )
     except (UserError, ArithmeticError, ValueError, RuntimeError) as fault:
         return Beside(**said, readings={}, error=None, reason=" ".join(str(fault).split()))

@@ -9,14 +9,18 @@ from typing import Any
 import numpy as np
 
 from autodistill import auditor, verdict
+from autodistill.auditor import exemplars
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Reading, Verdict, digest, plain
 from autodistill.run import beside
+from autodistill.run.attributing import Attributed
 from autodistill.run.beside import Beside
 from autodistill.run.certify import Certification, Tested
 from autodistill.run.environment import environment
+from autodistill.run.folder import write_whole
 from autodistill.run.prepare import Prepared
+from autodistill.run.worth import worth
 from autodistill.spec import Spec
 
 PACKAGES = (
@@ -52,11 +56,12 @@ def compose(
     controller: Controller,
     found: Certification,
     entries: Mapping[int, Entry],
-    controls: list[Beside],
+    beside_it: tuple[list[Beside], Attributed],
     cost: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The report of a search."""
-    shop = made.shop
+    """The report of a search; writes ``rows_to_read.csv`` beside it. ``beside_it``: controls, and what distillation
+    did."""
+    shop, (controls, split) = made.shop, beside_it
     measured = {one.entry.candidate.key: one.entry for one in found.shortlist}
     every = [measured.get(e.candidate.key, e) for _, e in sorted(entries.items())]
     finished = [e for e in every if e.state == "finished"]
@@ -77,7 +82,10 @@ def compose(
         "controls": _controls(shop, controls),
         "shortlist": [_tested(one) for one in found.shortlist],
         "findings": [] if found.finalist is None else plain(found.finalist.findings),
-        "worth": _worth(shop, found, controls),
+        "attribution": plain(split.findings),
+        "attribution_reason": split.reason,
+        "rows_to_read": _to_read(shop, found, split),
+        "worth": worth(shop, found, controls, split),
         "fairlearn": _fairlearn(shop, found),
         "rejected_because": _rejected(every),
         "policy": _policy(spec),
@@ -108,7 +116,7 @@ def compose(
         },
         "environment": environment(PACKAGES),
         "files": _files(shop, found),
-        "notes": [found.refused] if found.refused else [],
+        "notes": [note for note in (found.refused, split.reason and f"attribution: {split.reason}") if note],
     }
 
 
@@ -194,36 +202,14 @@ def _tested(one: Tested) -> dict[str, Any]:
     }
 
 
-def _worth(shop: Workshop, found: Certification, controls: list[Beside]) -> dict[str, Any]:
-    """Was distillation worth it? The finalist against its label-only twin, on the same audit rows."""
-    if found.finalist is None or found.refused or not shop.dataset.classes:
+def _to_read(shop: Workshop, found: Certification, split: Attributed) -> dict[str, Any]:
+    """The rows that a person should read, and their table in the run's folder, readable by its owner only."""
+    if found.finalist is None or found.refused:
         return {}
-    candidate = found.finalist.entry.candidate
-    if candidate.loss == "none":
-        return {"sentence": "The finalist was trained without its teacher: distillation is not what it rests on."}
-    twin = beside.twin(controls)
-    if twin is None or twin.predictions is None:
-        return {"sentence": "The label-only twin could not be made, so what distillation added is not known."}
-    student = beside.wrong(shop, beside.audit_predictions(shop, candidate))
-    alone, teacher = beside.wrong(shop, twin.predictions), beside.wrong(shop, shop.teacher_predictions("audit"))
-    gain = beside.difference(alone, student, shop.policy.alpha)
-    size = f"{100 * abs(gain['estimate']):.2f} points"
-    spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
-    way = "more" if gain["estimate"] >= 0 else "less"
-    if gain["low"] > 0:
-        words = (
-            f"Yes: distillation made it {size} more accurate {spread} than the same student trained on labels alone."
-        )
-    elif gain["high"] < 0:
-        words = f"No: distillation cost {size} of accuracy {spread} against the same student trained on labels alone."
-    else:
-        words = f"No clear difference: the twin trained on labels alone errs {size} {way} often {spread}."
-    return {
-        "student_loss": beside.difference(student, teacher, shop.policy.alpha)["estimate"],
-        "twin_loss": beside.difference(alone, teacher, shop.policy.alpha)["estimate"],
-        "difference": gain,
-        "sentence": f"{words} One twin, one seed: about this artefact, not about the recipe.",
-    }
+    evidence = shop.evidence("audit", beside.audit_predictions(shop, found.finalist.entry.candidate))
+    table = exemplars.exemplar_table(evidence, split.students)
+    write_whole(shop.folder / exemplars.FILE, exemplars.exemplar_csv(table), mode=0o600)
+    return exemplars.rows_to_read(evidence, shop.policy, split.students)
 
 
 def _fairlearn(shop: Workshop, found: Certification) -> list[dict[str, Any]]:
@@ -274,7 +260,7 @@ def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
 
 def _files(shop: Workshop, found: Certification) -> dict[str, str]:
     out = {}
-    for name in ("teacher.onnx", "spec.yaml", "policy.yaml", "rows.parquet", "student.onnx"):
+    for name in ("teacher.onnx", "spec.yaml", "policy.yaml", "rows.parquet", "student.onnx", exemplars.FILE):
         path = shop.folder / name
         if path.exists():
             out[name] = digest(path.read_bytes())

@@ -91,7 +91,7 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
         evidence = bench.evidence(entry.candidate, "search")
         if not evidence.classes:
             break
-        powers.append((entry, round(auditor.power(evidence, bench.policy, scale, level), 4)))
+        powers.append((entry, round(auditor.power(evidence, verdict.screened(bench.policy), scale, level), 4)))
         if sum(power >= POWER for _, power in powers) == LENGTH:
             break
     listed = [one for one in powers if one[1] >= POWER]

@@ -11,7 +11,7 @@ from autodistill import engine, journal, report, spec, track
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
-from autodistill.run import attest, beside, certify, compose, prepare
+from autodistill.run import attest, attributing, beside, certify, compose, prepare
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
@@ -107,8 +107,11 @@ class _Search:
                 student = made.shop.home(tested.finalist.entry.candidate) / STUDENT
                 write_whole(self.folder / STUDENT, student.read_bytes())
             self.seconds["certify"] = time.monotonic() - start
+            start = time.monotonic()
+            split = attributing.attribute(made.shop, tested, self.watch)
+            self.seconds["attribution"] = time.monotonic() - start
             found = compose.compose(
-                self.spec, made, controller, tested, self.entries, controls, self._cost(controller, log)
+                self.spec, made, controller, tested, self.entries, (controls, split), self._cost(controller, log)
             )
         self.watch(Progress(phase="report", text="writing the report"))
         readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
