@@ -50,8 +50,10 @@ def whole(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
     notes += remarks(look, bounds, line.limits.get("at_most"), outcome, 0)
     details = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0, "mcnemar_p": mcnemar(b, c)}
     details |= {"fail_low": bounds.fail_low, "smallest_margin": _margin(found.cells[0], found.harm, look.level)}
-    common = {"quantity": "loss", "rows": int(n), "required": required, "note": "; ".join(notes)}
-    return [_finding(look, line, outcome, bounds, found, 0, statement="loss", details=clean(details), **common)]
+    quantity = str(getattr(line.check, "quantity", "loss"))
+    common = {"quantity": quantity, "rows": int(n), "required": required, "note": "; ".join(notes)}
+    common |= {"statement": quantity.replace("_", " "), "details": clean(details)}
+    return [_finding(look, line, outcome, bounds, found, 0, **common)]
 
 
 def _finding(

@@ -5,6 +5,7 @@ import numpy as np
 from autodistill.auditor.look import Look, clean
 from autodistill.records import Finding
 from autodistill.stats import ClassCounts, PairedCounts, RowSums, Shares, katz, wilson, z_value
+from autodistill.stats.shares import Floats
 from autodistill.verdict import Line
 
 FOUR_FIFTHS = 0.8
@@ -47,9 +48,22 @@ def collapse(look: Look, line: Line, found: ClassCounts) -> list[Finding]:
                 "teacher": dict(zip(found.names, found.teacher.tolist(), strict=True)),
                 "student": dict(zip(found.names, found.student.tolist(), strict=True)),
                 "collapsed": names,
+                "classes_predicted": {"teacher": int((found.teacher > 0).sum()), "student": predicted},
+                "entropy_ratio": entropy_ratio(found),
             },
         )
     ]
+
+
+def entropy_ratio(found: ClassCounts) -> float | None:
+    """Entropy of the student's decisions over that of the teacher's: under 1 the student says fewer different things.
+    None where the teacher says one class only."""
+
+    def entropy(counts: Floats) -> float:
+        shares = counts[counts > 0] / counts.sum()
+        return float(-(shares * np.log(shares)).sum())
+
+    return entropy(found.student) / entropy(found.teacher) if (found.teacher > 0).sum() > 1 else None
 
 
 def shares(look: Look, line: Line, found: Shares) -> list[Finding]:

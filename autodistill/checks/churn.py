@@ -17,7 +17,8 @@ class Churn:
     """Share of rows that the student decides otherwise than the teacher, in all rows and in each group.
 
     Good churn mends an error, bad churn makes one, neutral churn swaps one error for another. What exceeds the change
-    in accuracy is unnecessary.
+    in accuracy is unnecessary. Beside it each group's share of all changed rows against its share of all rows: where
+    changes gather is where to read (Hooker et al. 2019).
     """
 
     attribute: Annotated[str | None, Fixed, Field(description="group column; every one if left out")] = None
@@ -50,6 +51,8 @@ class Churn:
         details = tuple(
             {k: float(v[g]) for k, v in parts.items()}
             | {"unnecessary": float(count[g] - abs(parts["bad"][g] - parts["good"][g]))}
+            | ({"share_of_changes": float(count[g] / changed.sum())} if changed.any() else {})
+            | ({"population": float(n[g] / len(t))} if len(t) else {})
             for g in range(len(names))
         )
         return Shares(names=names, count=count, n=n, details=details)
