@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import report_audits
 import report_data
 
 from autodistill import report
@@ -15,7 +16,10 @@ playwright = pytest.importorskip("playwright.sync_api", reason="playwright is no
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH, and CHROMIUM does not name one")
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-FIXTURES = ("certified", "undecided", "nothing", "empty")
+SEARCHES = (report_data.certified, report_data.undecided, report_data.nothing, report_data.empty)
+AUDITS = (report_audits.audited, report_audits.hostile, report_audits.regression)
+MADE = {made.__name__: made for made in (*SEARCHES, *AUDITS)}
+FIXTURES = tuple(MADE)
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +33,8 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("pages")
-    for name in FIXTURES:
-        text = report.html(report_data.plain(getattr(report_data, name)()))
+    for name, fixture in MADE.items():
+        text = report.html(report_data.plain(fixture()))
         (made / f"{name}.html").write_text(text, "utf-8")
     return made
 
@@ -68,7 +72,7 @@ def visit(browser: Any, folder: Path) -> Iterator[Any]:
 @pytest.mark.parametrize("name", FIXTURES)
 def test_no_error_and_no_request_but_the_page_itself(visit: Any, folder: Path, name: str) -> None:
     one = visit(name)
-    one.page.wait_for_function("document.querySelector('#found, #front p')")
+    one.page.wait_for_function("document.querySelector('#theme:not([hidden])')")
     one.page.locator("#theme").click()
     assert one.said == []
     assert one.asked == [(folder / f"{name}.html").as_uri()]
@@ -85,7 +89,7 @@ def test_the_page_does_not_scroll_sideways(visit: Any, name: str, width: int) ->
     assert page.evaluate(f"[...document.querySelectorAll('main *')].filter({wide}).map(e => e.outerHTML)") == []
 
 
-@pytest.mark.parametrize("name", ["certified", "undecided"])
+@pytest.mark.parametrize("name", ["certified", "undecided", "audited", "hostile"])
 def test_no_text_of_a_cell_lies_on_its_neighbour(visit: Any, name: str) -> None:
     page = visit(name).page
     over = "c => c.scrollWidth > c.clientWidth + 1"

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import report_audits
 import report_data
+import report_findings
 
 from autodistill import report, stats
 from autodistill.errors import RunError
 from autodistill.report import audited, chart, numbers, sections, sentences, terms, view, words
 
-FIXTURES = ("certified", "undecided", "nothing", "empty")
+SEARCHES = (report_data.certified, report_data.undecided, report_data.nothing, report_data.empty)
+AUDITS = (report_audits.audited, report_audits.hostile, report_audits.regression)
+MADE = {made.__name__: made for made in (*SEARCHES, *AUDITS)}
+FIXTURES = tuple(MADE)
 VOID = {"meta", "input", "img", "br", "hr", "rect", "line", "circle", "path", "link"}
 
 
@@ -58,7 +63,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
-    return {name: report.html(report_data.plain(getattr(report_data, name)())) for name in FIXTURES}
+    return {name: report.html(report_data.plain(made())) for name, made in MADE.items()}
 
 
 # ---- files ----
@@ -151,11 +156,11 @@ def test_names_from_data_are_text_in_the_page_and_in_its_script(pages: dict[str,
     text = pages["undecided"]
     assert "<script>alert(1)" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
-    assert report_data.NASTY in "".join(Page(text).cells)
+    assert report_findings.NASTY in "".join(Page(text).cells)
     found = re.search(r'<script type="application/json" id="chart-data">(.*?)</script>', text, re.DOTALL)
     assert found
     points = json.loads(found[1])["points"]
-    assert any(report_data.NASTY in point["name"] for point in points)
+    assert any(report_findings.NASTY in point["name"] for point in points)
 
 
 def test_the_page_stays_small_and_says_how_many_it_leaves_out() -> None:
@@ -180,7 +185,7 @@ def test_nothing_is_blank_none_or_nan(pages: dict[str, str], name: str) -> None:
 
 @pytest.mark.parametrize("name", FIXTURES)
 def test_the_verdict_comes_before_everything_else(pages: dict[str, str], name: str) -> None:
-    made = getattr(report_data, name)()
+    made = MADE[name]()
     sections_ = [a["id"] for t, a in Page(pages[name]).elements if t == "section"]
     assert sections_[0] == "verdict"
     assert pages[name].index(f"<strong>{made['verdict']['decision']}</strong>") < pages[name].index("<table")
@@ -208,20 +213,20 @@ def test_energy_is_named_an_estimate_wherever_it_stands(pages: dict[str, str]) -
     shown = [cell for cell in Page(pages["certified"]).cells if cell.startswith("Energy")]
     assert shown
     assert all("estimated" in cell for cell in shown)
-    assert chart.tiered({"energy": report_data.reading("energy", "uJ", 1.0, source="modelled")}).keys() == {
+    assert chart.tiered({"energy": report_findings.reading("energy", "uJ", 1.0, source="modelled")}).keys() == {
         "energy_uJ.modelled"
     }
 
 
 def test_an_unavailable_reading_gives_its_reason_beside_the_word() -> None:
-    lost = report_data.reading("size", "bytes", None, status="unavailable", reason="the disk was full")
+    lost = report_findings.reading("size", "bytes", None, status="unavailable", reason="the disk was full")
     size, latency, _ = sections.triple({"size": lost})
     assert (size["text"], size["why"]) == ("unavailable", "the disk was full")
     assert latency["text"] == numbers.MISSING
 
 
 def test_small_groups_are_withheld(pages: dict[str, str]) -> None:
-    tiny = report_data.gap(
+    tiny = report_findings.gap(
         "race", "Few", "true_positive_rate", "at_most", (0.37, -0.2, 0.7), denominator=9, teacher=0.5
     )
     hidden = chart.withheld(tiny)
@@ -241,7 +246,7 @@ def test_the_run_s_note_is_not_said_twice() -> None:
 
 
 def test_the_student_s_audit_error_is_that_of_the_tested_rows() -> None:
-    found = report_data.loss(0.0061, 0.0022, 0.0099, student=0.86, rows=1000)
+    found = report_findings.loss(0.0061, 0.0022, 0.0099, student=0.86, rows=1000)
     error = sections.error_of(found, 0.95)
     low, high = stats.wilson(140, 1000, 0.05)
     assert error == pytest.approx({"value": 0.14, "low": float(low), "high": float(high)})
@@ -250,17 +255,17 @@ def test_the_student_s_audit_error_is_that_of_the_tested_rows() -> None:
 
 
 def test_sentences_take_their_direction_from_the_two_models() -> None:
-    worse = sentences.sentence(report_data.loss(0.0061, 0.0022, 0.0099))
-    better = sentences.sentence(report_data.loss(-0.0061, -0.0099, -0.0022))
+    worse = sentences.sentence(report_findings.loss(0.0061, 0.0022, 0.0099))
+    better = sentences.sentence(report_findings.loss(-0.0061, -0.0099, -0.0022))
     assert "0.6\u202fpoints fewer rows rightly" in worse
     assert "0.6\u202fpoints more rows rightly" in better
     assert "[0.2, 1.0]" in worse
-    open_ = sentences.sentence(report_data.loss(0.0111, 0.0065, 0.0158, "INCONCLUSIVE", rows_needed=15_200))
+    open_ = sentences.sentence(report_findings.loss(0.0111, 0.0065, 0.0158, "INCONCLUSIVE", rows_needed=15_200))
     assert "about 15\u202f200 rows would decide it" in open_
 
 
 def test_an_exact_reading_has_no_interval() -> None:
-    exact = report_data.meter("size", "bytes", 7780.0, 200_000.0, "at_most", low=7780.0, high=7780.0)
+    exact = report_findings.meter("size", "bytes", 7780.0, 200_000.0, "at_most", low=7780.0, high=7780.0)
     assert words.interval(exact) == ""
     assert audited.test_row(exact)["interval"] == "exact"
 
@@ -276,7 +281,7 @@ def test_an_exact_reading_has_no_interval() -> None:
         ),
         ("broke", "broke while it was made"),
         ("the disk was full (again)", "the disk was full (again)"),
-        (report_data.NASTY, report_data.NASTY),
+        (report_findings.NASTY, report_findings.NASTY),
     ],
 )
 def test_reasons_are_said_in_words(text: str, said: str) -> None:

@@ -66,12 +66,12 @@ def clause(finding: Finding, origin: str | None = None) -> str:
 
 def _judged(did: bool, without: bool, against: bool, origin: str | None) -> str:
     if did and without:
-        return "distillation did part of it, and part comes without distillation too (capacity, data or objective)"
+        return "distillation did part of it, and part comes without it too (capacity, data or objective)"
     if did:
         return "distillation did it" if origin in CERTAIN else "distillation moved it that way"
     if without:
         held = ", and distillation works against it" if against else ""
-        return f"it comes without distillation too: capacity, data or objective{held}"
+        return f"it comes without distillation too (capacity, data or objective){held}"
     return "distillation works against it" if against else "these rows cannot tell which of them made it"
 
 

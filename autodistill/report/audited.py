@@ -93,7 +93,7 @@ def _group_row(
     by_kind = {f.limit_kind or f.quantity: f for f in found}
     rows = first.denominator if first.denominator is not None else first.rows
     hidden = first.note == chart.WITHHELD
-    against = "rest" if first.reference in {None, "rest"} else f"against {first.reference}:"
+    against = "rest" if first.reference in {None, "rest"} else f"{first.reference}:"
     rest = [words.own(first, v) if v is not None else "" for v in (first.teacher_reference, first.student_reference)]
     return {
         "group": group[0] or "unknown",
@@ -143,12 +143,13 @@ def test_row(finding: Finding) -> dict[str, Any]:
 
 def _test_title(finding: Finding) -> str:
     if finding.check in {"score_loss", "score_gap", "group_gap"}:
-        rate = words.rate(finding)
-        about = rate.name if rate else words.score(finding)
         kind = "Gap" if finding.check != "score_loss" else "Loss"
-        return f"{'Growth of the gap' if finding.limit_kind == 'grows_by_at_most' else kind} in {about}"
+        growing = finding.limit_kind == "grows_by_at_most"
+        return f"{'Growth of the gap' if growing else kind} in {words.about(finding)}"
     against = ", against the teacher" if finding.limit_kind == "at_most_ratio" else ""
-    return words.check_title(finding.check) + against
+    about = words.about(finding)
+    title = words.check_title(finding.check)
+    return (title + about[len(title) :] if about.startswith(title.lower()) else title) + against
 
 
 def levels(found: Iterable[Finding]) -> str:

@@ -75,8 +75,9 @@ def drawn(finding: Finding) -> Bar | None:
 
 
 def _limits(finding: Finding) -> list[float]:
-    """A signed gap has a limit on either side."""
+    """What is signed has a limit on either side."""
     if finding.limit is None:
         return []
-    signed = finding.check == "group_gap" and finding.limit_kind == "at_most" and (finding.low or 0.0) < 0
+    gap = finding.check in words.SIGNED and finding.limit_kind == "at_most" and (finding.low or 0.0) < 0
+    signed = gap or (finding.check == "calibration" and "large" in finding.quantity)
     return [-finding.limit, finding.limit] if signed else [finding.limit]

@@ -48,6 +48,19 @@ def digits(value: float, significant: int = 3) -> str:
     return text.replace(",", NARROW).replace("-", "−")
 
 
+def alike(value: float, size: float) -> str:
+    """A number with the decimals that three digits of ``size`` have, so that a value and its limits line up."""
+    if not size or not math.isfinite(size) or not 1e-4 <= abs(size) < 1e9:
+        return digits(value)
+    places = max(0, 2 - math.floor(math.log10(abs(size))))
+    text = f"{value:,.{places}f}"
+    return (
+        (text[1:] if text.startswith("-") and not float(text.replace(",", "")) else text)
+        .replace(",", NARROW)
+        .replace("-", "−")
+    )
+
+
 def count(value: float | None) -> str:
     """A whole number, thousands apart."""
     return MISSING if value is None else f"{round(value):,}".replace(",", NARROW).replace("-", "−")

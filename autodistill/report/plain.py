@@ -46,7 +46,7 @@ def _item(found: list[Finding], split: list[Finding], directed: bool) -> dict[st
         "outcome": worst.outcome,
         "outcome_words": words.OUTCOMES[worst.outcome],
         "who": words.who(worst) or "All rows",
-        "about": _about(worst),
+        "about": words.about(worst),
         "text": _told(first, directed),
         "origin": origin,
         "origin_words": words.ORIGINS.get(origin, origin) if origin else "",
@@ -62,13 +62,6 @@ def _rank(worst: Finding, origin: str | None) -> int:
     if origin in CHANGED:
         return 2
     return 3 if worst.required and worst.outcome in OPEN else 4
-
-
-def _about(finding: Finding) -> str:
-    rate = words.rate(finding)
-    if finding.check in {"group_gap", "score_gap", "score_loss"}:
-        return rate.name if rate else words.score(finding)
-    return words.check_title(finding.check).lower()
 
 
 def _test(finding: Finding) -> dict[str, str]:
@@ -109,7 +102,7 @@ def _gap_told(finding: Finding, moved: float, directed: bool) -> str:
     was, now = _standing(teacher, directed), _standing(student, directed)
     if teacher * student < 0:
         return f"{beside} stands {now} with the student and {was} with the teacher: the gap moved by {size}{chance}."
-    stands = f"{beside} stands {now} with the student, {was if not student else numbers.points(abs(teacher))} with"
+    stands = f"{beside} stands {now} with the student and {numbers.points(abs(teacher))} with"
     if abs(moved) < sentences.SAME:
         return f"{stands} the teacher: the gap is as wide as before{bounds}."
     wider = "wider" if abs(student) > abs(teacher) else "narrower"
@@ -127,4 +120,4 @@ def _standing(gap: float, directed: bool) -> str:
     """How a group stands beside its reference; without a favourable class only how far off."""
     if not directed:
         return f"{numbers.points(abs(gap))} apart"
-    return f"{numbers.points(abs(gap))} {'worse' if gap > 0 else 'better' if gap < 0 else 'apart'}"
+    return f"{numbers.points(abs(gap))} {'worse off' if gap > 0 else 'better off' if gap < 0 else 'apart'}"

@@ -139,6 +139,37 @@ def _impact(finding: Finding) -> str:
     return f"For {words.who(finding)}, the student selects {share}{under}"
 
 
+def _both(finding: Finding, verb: str, shares: tuple[str, str]) -> str:
+    """Both models' own values, and the difference that was tested."""
+    if finding.estimate is None:
+        return f"{words.check_title(finding.check)}: {words.measured(finding)}"
+    more = "more" if finding.estimate > 0 else "less"
+    size = f"{words.amount(finding, abs(finding.estimate))} {more}" if abs(finding.estimate) >= SAME else "no more"
+    signed = "" if finding.estimate >= 0 or not words.interval(finding) else "; signed,"
+    return f"{verb} {shares[0]} with the student and {shares[1]} with the teacher: {size}{signed}{_bounds(finding)}"
+
+
+def _flips(finding: Finding) -> str:
+    shares = numbers.percent(finding.student), numbers.percent(finding.teacher)
+    return _both(finding, "Under small noise in the numbers the decisions that flip are", shares)
+
+
+def _reliance(finding: Finding) -> str:
+    column = str(finding.options.get("column", "a column"))
+    shares = numbers.points(finding.student), numbers.points(finding.teacher)
+    return _both(finding, f"Where the cells of {column} change rows, the accuracy lost is", shares)
+
+
+def _membership(finding: Finding) -> str:
+    if finding.estimate is None:
+        return _other(finding)
+    beside = f"; from the teacher's by {numbers.points(finding.teacher)}" if finding.teacher is not None else ""
+    return (
+        "From the student's scores an outsider tells rows that it was trained on from others better than by chance by "
+        f"{words.measured(finding)}{beside}"
+    )
+
+
 def _collapse(finding: Finding) -> str:
     if finding.estimate is None or finding.student is None or finding.teacher is None:
         return f"Class collapse: {words.measured(finding)}"
@@ -168,4 +199,7 @@ SENTENCES = {
     "beats_control": _lead,
     "impact_ratio": _impact,
     "class_collapse": _collapse,
+    "noise_flips": _flips,
+    "reliance_shift": _reliance,
+    "membership": _membership,
 }

@@ -27,8 +27,15 @@ def section(report: Mapping[str, Any]) -> dict[str, Any] | None:
         "groups": [_group(line, total, _rows(report)) for line in found.get("groups") or ()],
         "ids": [str(one) for one in found.get("ids") or ()] if found.get("shown") else [],
         "file": str(found.get("file") or ""),
-        "reason": str(found.get("reason") or ""),
+        "none": "" if total else _nothing(report),
     }
+
+
+def _nothing(report: Mapping[str, Any]) -> str:
+    """Why there is no row to read."""
+    if not (report.get("data") or {}).get("classes"):
+        return str(report["rows_to_read"].get("reason") or "A regression has no decisions that flip.")
+    return "Both models decide every row alike: there is none to read."
 
 
 def _rows(report: Mapping[str, Any]) -> int:

@@ -13,9 +13,9 @@ UNKNOWN = ("", "(unknown)", "unknown")
 def section(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, Any]:
     """Open tests, the smallest margins, origins that are not known, groups that are not judged."""
     every = [f for f in found if f.split != "device"]
-    margins = _margins(every)
+    margins, n_min = _margins(every), (report.get("policy") or {}).get("n_min")
     return {
-        "open": [_open(f) for f in every if f.required and f.outcome in OPEN],
+        "open": [_open(f, n_min) for f in every if f.required and f.outcome in OPEN],
         "margins": margins,
         "able": all(line["able"] for line in margins),
         "origins": _origins(every),
@@ -23,7 +23,7 @@ def section(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, An
     }
 
 
-def _open(finding: Finding) -> dict[str, str]:
+def _open(finding: Finding, n_min: int | None) -> dict[str, str]:
     return {
         "test": _title(finding),
         "who": words.who(finding),
@@ -31,7 +31,7 @@ def _open(finding: Finding) -> dict[str, str]:
         "outcome_words": words.OUTCOMES[finding.outcome],
         "rows": _rows(finding),
         "why": _why(finding),
-        "needed": _needed(finding),
+        "needed": _needed(finding, n_min),
     }
 
 
@@ -40,10 +40,8 @@ def _title(finding: Finding) -> str:
 
 
 def _about(finding: Finding) -> str:
-    rate = words.rate(finding)
-    name = words.check_title(finding.check)
-    about = rate.name if rate else words.score(finding)
-    return f"{name}: {about}" if about and finding.check not in words.LOSSES else name
+    name, about = words.check_title(finding.check), words.about(finding)
+    return f"{name}: {about}" if about != name.lower() else name
 
 
 def _kind(finding: Finding) -> str:
@@ -68,14 +66,15 @@ def _why(finding: Finding) -> str:
     return finding.note or "the reason was not recorded"
 
 
-def _needed(finding: Finding) -> str:
+def _needed(finding: Finding, n_min: int | None) -> str:
     if finding.rows_needed is not None:
         return f"about {numbers.count(finding.rows_needed)}"
     if words.leans(finding):
         return "none: the estimate is not inside the limit, so more rows alone are no remedy"
     if finding.outcome == "NOT_APPLICABLE":
         return "none: not a matter of rows"
-    return "not known: it was not computed for this test"
+    least = f", but at least {n_min} that the quantity counts" if finding.outcome == "INSUFFICIENT" and n_min else ""
+    return f"not known{least}"
 
 
 def _margins(found: list[Finding]) -> list[dict[str, Any]]:
@@ -117,7 +116,9 @@ def _origins(found: list[Finding]) -> list[dict[str, str]]:
     for same in seen.values():
         needed = [f.rows_needed for f in same if f.rows_needed is not None]
         known = f"about {numbers.count(max(needed))}" if needed else "not known"
-        lines.append({"who": words.who(same[0]), "about": _about(same[0]), "rows": _rows(same[0]), "needed": known})
+        lines.append(
+            {"who": words.who(same[0]), "about": words.about(same[0]), "rows": _rows(same[0]), "needed": known}
+        )
     return lines
 
 

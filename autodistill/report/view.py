@@ -133,12 +133,12 @@ def _verdict(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
 def _about(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What an audit of predictions rests on: what the teacher had seen, the look, what no prediction can show."""
     method, teacher = report.get("method") or {}, report.get("teacher") or {}
-    unjudged = [numbers.title(str(name)).lower() for name in method.get("not_judged") or ()]
+    unjudged = [str(name).replace("_", " ") for name in method.get("not_judged") or ()]
     saw = str(teacher.get("saw", "not recorded"))
     looks = terms.looks(method.get("looks") or {})
     lines = [("Seen by the teacher", SAW.get(saw, saw))]
     if unjudged:
-        lines.append(("Not judged", f"{', '.join(unjudged)}: predictions alone cannot show it."))
+        lines.append(("Not judged", f"{' and '.join(unjudged)}: predictions alone cannot show that"))
     return [*lines, *(looks[:2] or [("Look at these audit rows", "not entered in a ledger")])]
 
 

@@ -105,6 +105,17 @@ def score(finding: Finding) -> str:
     return SCORES.get(name) or name.replace("_", " ")
 
 
+def about(finding: Finding) -> str:
+    """What a finding speaks of in a few words: a rate, a score, a control, a column, else its check."""
+    known = rate(finding)
+    if finding.check in LOSSES:
+        return check_title(finding.check).lower()
+    named = {"beats_control": "control", "reliance_shift": "column"}.get(finding.check, "")
+    if named in finding.options:
+        return f"{check_title(finding.check).lower()} ({str(finding.options[named]).replace('_', ' ')})"
+    return known.name if known else score(finding) or check_title(finding.check).lower()
+
+
 def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
     """A value in the unit of the finding's tested quantity."""
     if value is None:
@@ -113,9 +124,10 @@ def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
         words = numbers.percent(value) if finding.quantity in PLAIN_SHARES else numbers.points(value)
         return words if unit else numbers.fixed(100 * value)
     if finding.unit == "ratio" and finding.check in CHECKS:
-        return numbers.digits(value, 2)
+        return numbers.fixed(value, 2)
     if finding.unit in UNITS:
-        return numbers.digits(value) + (f"{numbers.NARROW}{UNITS[finding.unit]}" if unit else "")
+        text = numbers.alike(value, reference_size(finding))
+        return f"{text}{numbers.NARROW}{UNITS[finding.unit]}" if unit else text
     by, name = numbers.scale(finding.unit, reference_size(finding))
     number = numbers.digits(value / by)
     return f"{number}{numbers.NARROW}{name}" if unit and name else number
