@@ -17,7 +17,7 @@ from autodistill.run.flipped import FILE, flipped
 from autodistill.run.folder import write_whole
 from autodistill.stats import wilson
 
-PACKAGES = ("numpy", "scipy", "pyarrow", "fairlearn")
+PACKAGES = ("numpy", "scipy", "pyarrow")
 UNPAID = "no look was paid for: nothing was written, so these rows' level is not accounted for (give out a folder)"
 UNSEEN = (
     "whether the teacher was fitted on these rows is not known, so no origin of a gap is named "
