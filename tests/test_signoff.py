@@ -1,0 +1,363 @@
+"""Signing and verifying a real run: what holds, what is refused, and that nothing crashes a verifier."""
+
+import base64
+import json
+import os
+import random
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+import small_run
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import SSlibKey
+
+from autodistill import cli, signoff, spec
+from autodistill.errors import LedgerError, SignatureError
+from autodistill.ledger import Ledger
+from autodistill.run import attest, verifying
+from autodistill.signoff import envelope, keys
+
+NOW = "2100-01-01T00:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def signed(recorded: small_run.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with one search, approved by Ada; its trust file and keys beside."""
+    root = tmp_path_factory.mktemp("signed")
+    shutil.copytree(recorded.root / "reports", root / "reports")
+    trust(root, [("Ada", "approver", signoff.make(root / "ada.pem"))])
+    assert at(root, "sign", "reports/small", *ada("approved")) == 0
+    return root
+
+
+def trust(root: Path, people: list[tuple[str, str, Any]], auditor: Any = None) -> None:
+    lines = [("auditor", "auditor", auditor or signoff.auditor()), *people]
+    text = "keys:\n" + "".join(
+        f"  - {{name: {name}, role: {role}, public: '{signoff.public_text(key)}'}}\n" for name, role, key in lines
+    )
+    (root / "policies").mkdir(exist_ok=True)
+    (root / "policies" / "trust.yaml").write_text(text)
+
+
+def ada(decision: str, *more: str, by: str = "Ada") -> tuple[str, ...]:
+    return ("--key", "ada.pem", "--by", by, "--role", "model risk", "--decision", decision, *more)
+
+
+def at(root: Path, *arguments: str) -> int:
+    """One verb, run in a folder; its exit code."""
+    before = Path.cwd()
+    os.chdir(root)
+    try:
+        return cli.main(arguments)
+    finally:
+        os.chdir(before)
+
+
+def asked(root: Path, **more: Any) -> signoff.Asked:
+    known = spec.load_trust(root / "policies" / "trust.yaml")
+    return signoff.Asked(**({"trust": known, "root": root / "reports", "now": attest.now()} | more))
+
+
+def refused(root: Path, **more: Any) -> dict[str, str]:
+    """What does not hold, and why; empty for a valid run."""
+    return {
+        one.what: one.why for one in verifying.folder(root / "reports" / "small", asked(root, **more)) if not one.ok
+    }
+
+
+@pytest.fixture
+def copy(signed: Path, tmp_path: Path) -> Path:
+    root = tmp_path / "copy"
+    shutil.copytree(signed, root)
+    return root
+
+
+def test_the_encoding_is_the_published_one() -> None:
+    expected = b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+    assert envelope.pae("http://example.com/HelloWorld", b"hello world") == expected
+
+
+def test_an_independent_implementation_verifies_every_envelope(signed: Path) -> None:
+    files = sorted((signed / "reports" / "small" / "statements").glob("*.dsse.json"))
+    assert len(files) == 3  # facts, the sealed test, the decision
+    public = {signoff.key_id(one.public): one for one in asked(signed).trust.keys}
+    for file in files:
+        found = Envelope.from_dict(json.loads(file.read_bytes()))
+        (name,) = found.signatures
+        raw = base64.b64decode(public[name].public).hex()
+        assert found.verify([SSlibKey(name, "ed25519", "ed25519", {"public": raw})], 1)
+        statement = json.loads(found.payload)
+        assert statement["_type"] == "https://in-toto.io/Statement/v1"
+        assert all(len(one["digest"]["sha256"]) == 64 for one in statement["subject"])
+
+
+def test_keys_are_for_their_owner_only(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert at(tmp_path, "keygen", "--out", "k.pem", "--name", "Ada") == 0
+    assert stat.S_IMODE((tmp_path / "k.pem").stat().st_mode) == 0o600
+    assert at(tmp_path, "keygen", "--out", "k.pem") == 2
+    (tmp_path / "k.pem").chmod(0o644)
+    with pytest.raises(SignatureError, match="others can read"):
+        keys.load(tmp_path / "k.pem")
+    capsys.readouterr()
+
+
+def test_an_encrypted_key_needs_its_passphrase(tmp_path: Path) -> None:
+    made = keys.make(tmp_path / "k.pem", "open sesame")
+    loaded = keys.load(tmp_path / "k.pem", "open sesame")
+    assert keys.public_text(loaded) == keys.public_text(made)
+    for wrong in (None, "sesame"):
+        with pytest.raises(SignatureError, match="passphrase"):
+            keys.load(tmp_path / "k.pem", wrong)
+
+
+def test_a_signed_run_is_valid_and_says_so(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(signed) == {}
+    assert at(signed, "verify", "reports/small", "--deep", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["valid"]
+    assert len(found["checks"]) >= 20
+    assert at(signed, "verify", "reports/small/student.onnx") == 0
+    page = (signed / "reports" / "small" / "report.html").read_text()
+    assert "model risk" in page
+
+
+def test_the_opening_is_in_the_ledger_before_the_rows_are_scored(signed: Path) -> None:
+    lines = Ledger(signed / "reports").lines()
+    kinds = [(line.kind, line.data.get("what", "")) for line in lines]
+    opened, told = kinds.index(("opening", "")), kinds.index(("signature", "sealed"))
+    assert opened < told < kinds.index(("signature", "decision"))
+    assert lines[opened].data["of"] == 3
+    assert lines[opened].data["share"] == pytest.approx(0.05 / 3)
+
+
+def test_the_openings_are_spent(copy: Path) -> None:
+    """Three openings for these rows, whoever is tested; the same candidate again is free."""
+    assert at(copy, "sign", "reports/small", *ada("approved")) == 0
+    book = Ledger(copy / "reports")
+    assert len(book.lines("opening")) == 1
+    rows = pq.read_table(copy / "reports" / "small" / "sealed.parquet")["row_digest"].to_numpy()
+    for name in ("b" * 64, "c" * 64):
+        book.opening(rows, policy="another", candidate=name, openings=3, alpha=0.05)
+    with pytest.raises(LedgerError, match="fresh rows"):
+        book.opening(rows, policy="another", candidate="d" * 64, openings=3, alpha=0.05)
+
+
+def test_duties_are_separate(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = signoff.peek((copy / "reports" / "small" / attest.FACTS).read_bytes())
+    person = facts["predicate"]["autodistill"]["by"]
+    assert at(copy, "sign", "reports/small", *ada("approved", by=person)) == 2
+    assert "may not approve" in capsys.readouterr().err
+    assert at(copy, "sign", "reports/small", *ada("approved", "--condition", "only for triage")) == 2
+    assert "approved-with-conditions" in capsys.readouterr().err
+    keys.make(copy / "eve.pem")
+    stranger = tuple("eve.pem" if one == "ada.pem" else one for one in ada("approved"))
+    assert at(copy, "sign", "reports/small", *stranger) == 2
+    assert "not in the trust file" in capsys.readouterr().err
+    machine = tuple(str(keys.auditor_path()) if one == "ada.pem" else one for one in ada("approved"))
+    assert at(copy, "sign", "reports/small", *machine) == 2
+    assert "auditor's" in capsys.readouterr().err
+
+
+def test_nothing_is_signed_on_top_of_what_was_changed(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flip(copy / "reports" / "small" / "student.onnx", 40)
+    assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "x")) == 2
+    assert "student.onnx was changed" in capsys.readouterr().err
+
+
+def test_a_rejection_is_signed_and_is_no_approval(copy: Path) -> None:
+    assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "purpose not covered")) == 0
+    assert list(refused(copy)) == ["decision: approves"]
+
+
+def test_a_condition_is_kept(copy: Path) -> None:
+    assert at(copy, "sign", "reports/small", *ada("approved-with-conditions", "--condition", "only for triage")) == 0
+    assert refused(copy) == {}
+    assert "only for triage" in (copy / "reports" / "small" / "report.html").read_text()
+
+
+def test_a_revocation_stands(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert at(copy, "sign", "reports/small", *ada("revoked")) == 2  # without its reason
+    assert at(copy, "sign", "reports/small", *ada("revoked", "--because", "drift in the field")) == 0
+    assert "drift in the field" in refused(copy)["decision: not revoked"]
+    assert at(copy, "verify", "reports/small/student.onnx") == 1
+    assert at(copy, "sign", "reports/small", *ada("revoked", "--because", "again")) == 2
+    capsys.readouterr()
+
+
+def test_decisions_expire(signed: Path) -> None:
+    assert "decision: not expired" in refused(signed, now=NOW)
+
+
+def test_a_verifier_trusts_only_whom_it_names(copy: Path, tmp_path: Path) -> None:
+    trust(copy, [("Ada", "approver", keys.make(tmp_path / "other.pem"))])
+    assert "decision: signed by a trusted approver" in refused(copy)
+    trust(copy, [("Ada", "approver", keys.load(copy / "ada.pem"))], auditor=keys.make(tmp_path / "machine.pem"))
+    assert {"facts: signed by a trusted auditor", "ledger: its head is vouched for"} <= set(refused(copy))
+
+
+def test_keys_hold_from_when_to_when(copy: Path) -> None:
+    path = copy / "policies" / "trust.yaml"
+    path.write_text(path.read_text().replace("role: approver,", "role: approver, until: '2020-01-01',"))
+    assert "2020-01-01" in refused(copy)["decision: signed by a trusted approver"]
+
+
+def flip(path: Path, where: int) -> None:
+    data = bytearray(path.read_bytes())
+    data[where % len(data)] ^= 1 << (where % 8)
+    mode = path.stat().st_mode
+    path.chmod(0o600)
+    path.write_bytes(bytes(data))
+    path.chmod(mode)
+
+
+def covered(root: Path) -> list[Path]:
+    """The files whose every byte a verification rests on."""
+    run = root / "reports" / "small"
+    facts = signoff.peek((run / attest.FACTS).read_bytes())
+    names = [*signoff.digests(facts), attest.FACTS, attest.SEALED, *attest.VIEWS]
+    decisions = sorted(path.relative_to(run).as_posix() for path in run.glob("statements/decision-*.dsse.json"))
+    kept = ["statements/predictions.sealed.parquet"]
+    looks = sorted((root / "reports" / ".looks").glob("*.npy"))
+    beside = [root / "reports" / "ledger.jsonl", root / "reports" / "ledger.head.json", *looks]
+    return [*(run / name for name in dict.fromkeys([*names, *decisions, *kept])), *beside]
+
+
+def test_a_byte_of_any_file_is_enough(copy: Path) -> None:
+    assert len(covered(copy)) > 20
+    for path in covered(copy):
+        before = path.read_bytes()
+        flip(path, len(before) // 2)
+        found = refused(copy)
+        assert found, path.name
+        assert all(found.values()), path.name  # every refusal has its reason
+        path.write_bytes(before)
+    assert refused(copy) == {}
+
+
+def test_a_lost_file_is_refused(copy: Path) -> None:
+    for path in covered(copy):
+        before = path.read_bytes()
+        path.unlink()
+        assert refused(copy), path.name
+        path.write_bytes(before)
+
+
+def test_lines_of_the_ledger_cannot_be_changed_dropped_or_moved(copy: Path) -> None:
+    path = copy / "reports" / "ledger.jsonl"
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for at_line in range(len(lines)):
+        damaged = [
+            [*lines[:at_line], lines[at_line].replace(b'"at":"2', b'"at":"1', 1), *lines[at_line + 1 :]],
+            [*lines[:at_line], *lines[at_line + 1 :]],
+            [*lines[: at_line + 1], *lines[at_line:]],
+        ]
+        if at_line:
+            damaged.append([*lines[: at_line - 1], lines[at_line], lines[at_line - 1], *lines[at_line + 1 :]])
+        for some in damaged:
+            path.write_bytes(b"".join(some))
+            assert refused(copy), at_line
+    path.write_bytes(whole)
+    assert refused(copy) == {}
+
+
+def test_lines_dropped_from_the_end_are_caught_by_the_head(copy: Path) -> None:
+    """A revocation is the last line: a chain alone does not miss it."""
+    root = copy / "reports"
+    before, head = (root / "ledger.jsonl").read_bytes(), (root / "ledger.head.json").read_bytes()
+    assert at(copy, "sign", "reports/small", *ada("revoked", "--because", "drift")) == 0
+    kept_outside = Ledger(root).head()
+    (root / "ledger.jsonl").write_bytes(before)
+    assert "ledger: its head is vouched for" in refused(copy)
+    # Rolled back together, ledger and head agree: only a copy from outside knows better.
+    (root / "ledger.head.json").write_bytes(head)
+    outside = "ledger: holds the head that was kept outside"
+    assert outside in refused(copy, head=kept_outside)
+
+
+def test_random_damage_is_always_refused_and_never_crashes(copy: Path) -> None:
+    damage(copy, times=60, seed=7)
+
+
+@pytest.mark.long
+def test_a_thousand_random_damages(copy: Path) -> None:
+    damage(copy, times=1000, seed=8)
+
+
+def damage(root: Path, times: int, seed: int) -> None:
+    rng = random.Random(seed)
+    files = covered(root)
+    for _ in range(times):
+        path = rng.choice(files)
+        before = path.read_bytes()
+        kind = rng.choice(["flip", "cut", "add", "empty", "swap"])
+        data = bytearray(before)
+        if kind == "flip":
+            data[rng.randrange(len(data))] ^= 1 << rng.randrange(8)
+        elif kind == "cut":
+            del data[rng.randrange(len(data)) :]
+        elif kind == "add":
+            data += bytes(rng.randrange(256) for _ in range(rng.randrange(1, 9)))
+        elif kind == "swap":
+            data = bytearray(rng.choice([p for p in files if p != path]).read_bytes())
+        else:
+            data = bytearray()
+        path.write_bytes(bytes(data))
+        if bytes(data) != before:
+            found = refused(root)
+            assert found, (path.name, kind)
+            assert all(found.values()), (path.name, kind)
+        path.write_bytes(before)
+
+
+def test_a_verifier_needs_neither_torch_nor_a_network(signed: Path) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('torch', 'mlflow', 'optuna', 'onnxruntime', 'sklearn'): sys.modules[name] = None\n"
+        "import socket\n"
+        "def no(*_): raise OSError('no network')\n"
+        "socket.socket.connect = no\n"
+        "from autodistill import cli\n"
+        "sys.exit(cli.main(['verify', 'reports/small']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=signed, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.rstrip().endswith("reports/small")
+
+
+def test_an_unsigned_run_is_refused_with_the_reason(recorded: small_run.Run, tmp_path: Path) -> None:
+    shutil.copytree(recorded.root / "reports", tmp_path / "reports")
+    trust(tmp_path, [("Ada", "approver", keys.make(tmp_path / "ada.pem"))])
+    assert list(refused(tmp_path)) == ["decision: signed by a trusted approver"]
+
+
+def test_wrong_commands_are_one_line(signed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = [
+        ("verify", "reports/nothing"),
+        ("verify", "models:/x"),
+        ("verify", "reports/small", "--trust", "nothing.yaml"),
+        ("verify", "reports/small", "--head", "12"),
+        ("sign", "reports/small", *ada("approved", "--waive", "nothing", "--because", "x", "--until", "2030-01-01")),
+        ("sign", "reports/small", *ada("approved", "--expires", "soon")),
+        ("sign", "reports/nothing", *ada("approved")),
+    ]
+    for arguments in wrong:
+        code = at(signed, *arguments)
+        said = capsys.readouterr()
+        assert code in {1, 2}, arguments
+        if code == 2:
+            assert said.err.strip().count("\n") <= 1, arguments
+            assert "Traceback" not in said.err
+
+
+@pytest.fixture(autouse=True)
+def _quiet(capsys: pytest.CaptureFixture[str]) -> Iterator[None]:
+    yield
+    capsys.readouterr()
