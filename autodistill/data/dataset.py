@@ -1,6 +1,6 @@
 """``load``: a table on disk -> a ``Dataset`` with four splits, digests and leakage counts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,35 @@ def fingerprint(path: Path, without: str | None = None) -> str:
     return digest.together(digest.rows({name: table[name] for name in names}), names)
 
 
-def load(spec: DataSpec, seed: int = 0) -> Dataset:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyed:
+    """Rows [N] as what deals them sees them. ``content`` is the digest of all cells; ``same`` and ``entity`` (None:
+    no entity column) are keys that are equal where rows may not be torn apart; ``named`` holds the split column's own
+    assignment, where there is one, and ``assign(at, dealt)`` deals the rows at ``at`` by the shares otherwise."""
+
+    content: npt.NDArray[np.void]
+    same: npt.NDArray[np.uint64]
+    entity: npt.NDArray[np.uint64] | None
+    columns: tuple[str, ...]
+    named: IntArray | None
+    assign: Callable[[IntArray, Sequence[int] | None], IntArray]
+
+
+Deal = Callable[[Keyed], IntArray]
+"""int64 [N]: the split of each row as an index into ``SPLITS``; -1 leaves a row out of all four."""
+
+
+def at_once(rows: Keyed) -> IntArray:
+    """Every row is dealt here and now: what a single search does."""
+    return rows.assign(np.arange(len(rows.same)), None) if rows.named is None else rows.named
+
+
+def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
     """Read the table, give each column its part, and deal the rows to the four splits.
 
     Split membership depends on the rows' content and on ``seed``, not on their order; each split lists its rows in
     order of content, so that whatever is fitted on it does not depend on the file's order either. ``row_ids`` are the
-    ``row_id`` column, or the rows' places in the file, from 0. Raises ``TableError``.
+    ``row_id`` column, or the rows' places in the file, from 0. Raises ``TableError``. ``deal`` decides the splits.
     """
     file = str(spec.table)
     table = read(spec.table)
@@ -47,13 +70,24 @@ def load(spec: DataSpec, seed: int = 0) -> Dataset:
     keys = _keys(table, kept, wanted, spec)
     entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
     units = split.units([keys.same] if entity is None else [keys.same, entity])
-    chosen = _splits(spec, seed, table, wanted, attributes, keys.row, units)
-    counts = split.leakage(chosen, keys.same, keys.features, entity)
+    names = sorted(n for n in table.column_names if n != spec.split)
+    keyed = Keyed(
+        content=keys.row,
+        same=keys.same,
+        entity=None if spec.entity is None else digest.keys(digest.rows({"": table[spec.entity]})),
+        columns=tuple(names),
+        named=_named(columns.strings(table[spec.split]), Place(file, spec.split)) if isinstance(spec.split, str) else None,
+        assign=_dealer(spec, seed, wanted, attributes, keys.row, units),
+    )
+    chosen = deal(keyed)
+    inside = chosen >= 0
+    counts = split.leakage(
+        chosen[inside], keys.same[inside], keys.features[inside], None if entity is None else entity[inside]
+    )
     _refuse_unusable(chosen, wanted, counts, file)
     determined = leaks(kept, wanted.y, wanted.classes, file)
     rank = np.argsort(digest.keys(keys.row), kind="stable")
     splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
-    names = sorted(n for n in table.column_names if n != spec.split)
     return Dataset(
         features=kept,
         y=wanted.y,
@@ -116,27 +150,30 @@ def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _K
     return _Keys(digest.rows(whole), digest.keys(digest.rows(labelled)), digest.keys(digest.rows(seen)))
 
 
-def _splits(
+def _dealer(
     spec: DataSpec,
     seed: int,
-    table: pa.Table,
     wanted: Target,
     attributes: Mapping[str, npt.NDArray[np.object_]],
     content: npt.NDArray[np.void],
     units: IntArray,
-) -> IntArray:
-    """int64 [N]: the split of each row, as an index into ``SPLITS``."""
-    if isinstance(spec.split, str):
-        return _named(columns.strings(table[spec.split]), Place(str(spec.table), spec.split))
-    shares = _shares(spec.split, str(spec.table))
+) -> Callable[[IntArray, Sequence[int] | None], IntArray]:
+    """Deals some rows by the shares, beside those that were dealt before."""
     strata = [wanted.stratum, *(values.astype(str) for values in attributes.values())]
-    largest = int(np.bincount(units).max())
-    room = min(shares) * len(units)
-    if largest > max(1.0, room):
-        why = "equal features and label" if spec.entity is None else "one entity, or equal features and label"
-        what = f"{largest} rows belong together ({why}), but the smallest split has room for {room:.0f}"
-        raise TableError(what, where=str(spec.table), do="give columns that tell them apart, or a split column")
-    return split.assign(units, strata, content, shares, seed)
+
+    def assign(at: IntArray, dealt: Sequence[int] | None) -> IntArray:
+        if isinstance(spec.split, str):
+            raise TypeError("a table with a split column is dealt by it")
+        shares = _shares(spec.split, str(spec.table))
+        mine = np.unique(units[at], return_inverse=True)[1]
+        largest, room = int(np.bincount(mine).max()), min(shares) * len(units)
+        if largest > max(1.0, room):
+            why = "equal features and label" if spec.entity is None else "one entity, or equal features and label"
+            what = f"{largest} rows belong together ({why}), but the smallest split has room for {room:.0f}"
+            raise TableError(what, where=str(spec.table), do="give columns that tell them apart, or a split column")
+        return split.assign(mine, [level[at] for level in strata], content[at], shares, seed, dealt)
+
+    return assign
 
 
 def _named(values: npt.NDArray[np.object_], place: Place) -> IntArray:

@@ -36,11 +36,13 @@ def assign(
     content: npt.NDArray[np.void],
     shares: Sequence[float],
     seed: int,
+    dealt: Sequence[int] | None = None,
 ) -> IntArray:
     """int64 [N]: for each row the index into ``shares`` of its part.
 
     ``strata`` are levels, coarsest first; ``content`` V32 [N] are digests of the rows: the result depends on them,
-    never on the rows' order. A unit stands in the stratum of its row that comes first by content.
+    never on the rows' order. A unit stands in the stratum of its row that comes first by content. ``dealt`` counts
+    the rows that each part has already: what is dealt now makes up for them.
     """
     rank = np.argsort(digest.keys(content), kind="stable")
     _, first = np.unique(unit[rank], return_index=True)
@@ -53,6 +55,8 @@ def assign(
     walk = np.lexsort((shuffled, -size, *reversed(levels)))
     target = np.asarray(shares, dtype=float) / sum(shares)
     behind = _start(target, seed)
+    if dealt is not None:
+        behind += target * sum(dealt) - np.asarray(dealt, dtype=float)
     parts = np.empty(len(leader), dtype=np.int64)
     for at in walk:
         behind += target * size[at]
