@@ -44,6 +44,12 @@ class Spread:
     units: Floats
     worst: Floats
 
+    def take(self, at: IntArray) -> "Spread":
+        """Some of the estimates."""
+        parts = (self.estimate, self.error, self.tilt, self.units, np.broadcast_to(self.worst, self.estimate.shape))
+        estimate, error, tilt, units, worst = (np.asarray(part)[at] for part in parts)
+        return Spread(estimate=estimate, error=error, tilt=tilt, units=units, worst=worst)
+
     def limits(self, level: Numbers) -> Limits:
         """Limits, each one-sided at ``level`` (broadcast against [...])."""
         alpha = np.asarray(level, float)
@@ -120,24 +126,48 @@ def moments(columns: Callable[[slice], Floats], codes: IntArray, size: int, cent
             for which in products[order]:
                 total = np.bincount(here, weights=np.prod(moved[:, which], axis=1), minlength=size)
                 for same in set(permutations(which)):
-                    found[order][(slice(None), *same)] += total
+                    found[order].reshape(size, -1)[:, _flat(same, m)] += total
     return Moments(*found)
+
+
+def _flat(which: Sequence[int], m: int) -> int:
+    """The place of one entry of an [m, m, …] array in its flat form."""
+    return sum(at * m**power for power, at in enumerate(reversed(which)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
     """What rows (or, summed, clusters) say: ``codes`` [n] their group, len(names) where it is unknown; ``teacher`` and
-    ``student`` [n, k]; ``cluster`` [n] int64, or None; rows, units, and rows and units that differ by group [K + 1]."""
+    ``student`` [n, k]; ``cluster`` [n] int64, or None; ``some`` [n] whether the models differ there; rows, and rows
+    that differ, by group [K + 1]."""
 
     found: RowSums
     codes: IntArray
     teacher: Floats
     student: Floats
     cluster: IntArray | None
+    some: npt.NDArray[np.bool_]
     rows: Floats
-    units: Floats
     differ: Floats
-    differ_units: Floats
+
+    @property
+    def units(self) -> Floats:
+        """Independent units by group, [K + 1]."""
+        return np.bincount(self.codes, minlength=self.size).astype(float)
+
+    def clusters(self, member: Floats) -> tuple[Floats, Floats]:
+        """Clusters (rows, where there are none), and those on which the models differ, in unions of groups [C]."""
+        units, differ = self.units, np.bincount(self.codes[self.some], minlength=self.size).astype(float)
+        if self.cluster is None:
+            return member @ units, member @ differ
+        out = np.zeros((2, len(member)))
+        for c, one in enumerate(member > 0):
+            if one.sum() == 1:
+                out[:, c] = units[one][0], differ[one][0]
+            else:
+                here = one[self.codes]
+                out[:, c] = [len(np.unique(self.cluster[at])) for at in (here, here & self.some)]
+        return out[0], out[1]
 
     @property
     def size(self) -> int:
@@ -157,16 +187,19 @@ def measured(found: RowSums, cluster: npt.NDArray[np.generic] | None = None) -> 
     differs = found.differs if found.differs is not None else (found.teacher != found.student).any(axis=1)
     rows, differ = (np.bincount(c, minlength=size).astype(float) for c in (codes, codes[differs]))
     if cluster is None:
-        common = {"units": rows, "differ_units": differ, "cluster": None}
         return Measured(
-            found=found, codes=codes, teacher=found.teacher, student=found.student, rows=rows, differ=differ, **common
+            found=found,
+            codes=codes,
+            teacher=found.teacher,
+            student=found.student,
+            cluster=None,
+            some=differs,
+            rows=rows,
+            differ=differ,
         )
     names, at = np.unique(cluster, return_inverse=True)
     pairs, where = np.unique(codes * len(names) + at, return_inverse=True)
-    teacher, student = (
-        np.stack([np.bincount(where, weights=column, minlength=len(pairs)) for column in terms.T], axis=1)
-        for terms in (found.teacher, found.student)
-    )
+    teacher, student = (_added(terms, where, len(pairs)) for terms in (found.teacher, found.student))
     codes = pairs // len(names)
     some = np.bincount(where, weights=differs, minlength=len(pairs)) > 0
     return Measured(
@@ -175,18 +208,21 @@ def measured(found: RowSums, cluster: npt.NDArray[np.generic] | None = None) -> 
         teacher=teacher,
         student=student,
         cluster=pairs % len(names),
+        some=some,
         rows=rows,
         differ=differ,
-        units=np.bincount(codes, minlength=size).astype(float),
-        differ_units=np.bincount(codes[some], minlength=size).astype(float),
     )
+
+
+def _added(terms: Floats, codes: IntArray, size: int, power: int = 1) -> Floats:
+    """Sums of each column of ``terms`` [n, k], to a power, by code: [S, k]."""
+    columns = (column if power == 1 else column**power for column in terms.T)
+    return np.stack([np.bincount(codes, weights=column, minlength=size).astype(float) for column in columns], axis=1)
 
 
 def step_sums(terms: Floats, codes: IntArray, size: int) -> tuple[Floats, Floats]:
     """Sums and sums of squares [S, k] of each code: √(sum² + squares) is the scale of a step."""
-    sums = np.stack([np.bincount(codes, weights=column, minlength=size) for column in terms.T], axis=1)
-    squares = np.stack([np.bincount(codes, weights=column**2, minlength=size) for column in terms.T], axis=1)
-    return sums, squares
+    return _added(terms, codes, size), _added(terms, codes, size, 2)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,12 +252,10 @@ def by_group(data: Measured) -> Spreads:
 
     found = moments(influences, data.codes, data.size, np.zeros(2))
     one = np.ones(data.size)
-    return spreads_of(data, found, (t_value, s_value), (np.stack([one, 0 * one], 1), np.stack([one, one], 1)), data.worst)
+    return spreads_of(found, (t_value, s_value), (np.stack([one, 0 * one], 1), np.stack([one, one], 1)), data.worst)
 
 
-def spreads_of(
-    data: Measured, found: Moments, values: tuple[Floats, Floats], weights: tuple[Floats, Floats], worst: Floats
-) -> Spreads:
+def spreads_of(found: Moments, values: tuple[Floats, Floats], weights: tuple[Floats, Floats], worst: Floats) -> Spreads:
     """Spreads from moments, of strata with these values and weights of the columns (teacher's, student's)."""
     (t_value, s_value), (t_weights, s_weights) = values, weights
 

@@ -16,9 +16,11 @@ Parts = tuple[Spread, Spread | None]
 class RowGap:
     """Contrasts of teacher, student and change [C]: each a spread of the group and one of its reference, combined by
     MOVER as independent estimates; or one spread of the whole (against zero; or of rows that share clusters, where
-    both sides depend on each other)."""
+    both sides depend on each other). ``values`` are the metric itself: the teacher's in group and reference (NaN where
+    that is zero), the student's."""
 
     parts: tuple[Parts, Parts, Parts]
+    values: tuple[Floats, Floats, Floats, Floats]
     harm: int
 
     def _point(self, which: int) -> Floats:
@@ -41,9 +43,9 @@ class RowGap:
         return self._point(2)
 
     @property
-    def silent(self) -> Floats:
-        """1 where a side of the change has no error: nothing is certified there, [C]."""
-        return np.asarray(np.any([part.error == 0 for part in self.parts[2] if part is not None], axis=0), float)
+    def least_error(self) -> Floats:
+        """The smaller standard error of the change on either side, [C]: nothing is certified where it is 0."""
+        return np.asarray(np.min([part.error for part in self.parts[2] if part is not None], axis=0))
 
     def _limits(self, which: int, level: Numbers) -> Limits:
         group, rest = self.parts[which]
@@ -65,18 +67,22 @@ class RowGap:
         return self._limits(2, level)
 
 
-def against_zero(found: Spreads, harm: int) -> RowGap:
-    """Each group's own values as contrasts with zero."""
-    return RowGap(((found.teacher, None), (found.student, None), (found.change, None)), harm)
+def against_zero(found: Spreads, at: IntArray, harm: int) -> RowGap:
+    """The own values of the groups ``at`` as contrasts with zero."""
+    teacher, student, change = (part.take(at) for part in (found.teacher, found.student, found.change))
+    nothing = np.full(len(at), np.nan)
+    values = (teacher.estimate, nothing, student.estimate, nothing)
+    return RowGap(((teacher, None), (student, None), (change, None)), values, harm)
 
 
 def between(data: Measured, group: Floats, rest: Floats) -> RowGap:
     """Contrasts of two unions of groups; ``group`` and ``rest`` [C, K + 1] are 1 for the groups that belong."""
     if data.cluster is not None:
-        return _clustered(data, group, rest)
+        return _clustered(data, data.cluster, group, rest)
     first, second = (pooled(data, member) for member in (group, rest))
-    parts = tuple((getattr(first, who), getattr(second, who)) for who in ("teacher", "student", "change"))
-    return RowGap(parts, data.found.harm)  # type: ignore[arg-type]
+    parts = (first.teacher, second.teacher), (first.student, second.student), (first.change, second.change)
+    values = (first.teacher.estimate, second.teacher.estimate, first.student.estimate, second.student.estimate)
+    return RowGap(parts, values, data.found.harm)
 
 
 def pooled(data: Measured, member: Floats) -> Spreads:
@@ -98,7 +104,7 @@ def pooled(data: Measured, member: Floats) -> Spreads:
         np.concatenate([scaled[0], np.zeros((len(member), k))], axis=1)[:, kept],
         np.concatenate([scaled[1], scaled[1]], axis=1)[:, kept],
     )
-    return spreads_of(data, found, values, weights, _worst(data, member))
+    return spreads_of(found, values, weights, _worst(data, member))
 
 
 def _worst(data: Measured, member: Floats) -> Floats:
@@ -116,36 +122,30 @@ def _slopes(data: Measured, member: Floats) -> tuple[tuple[Floats, Floats], tupl
     return (slopes[0], slopes[1]), (values[0], values[1])
 
 
-def _clustered(data: Measured, group: Floats, rest: Floats) -> RowGap:
-    """Contrasts whose sides may share clusters: influences of the whole contrast, summed by cluster, one by one."""
-    assert data.cluster is not None
+def _clustered(data: Measured, cluster: IntArray, group: Floats, rest: Floats) -> RowGap:
+    """Contrasts whose sides may share clusters: influences of the whole contrast, summed by cluster, one by one.
+
+    The degrees of freedom are those of the side with fewer clusters.
+    """
     (first, first_values), (second, second_values) = _slopes(data, group), _slopes(data, rest)
-    found: list[list[tuple[float, ...]]] = [[], [], []]
+    units = np.minimum(data.clusters(group)[0], data.clusters(rest)[0])
+    count = int(cluster.max()) + 1 if len(cluster) else 0
+    error, tilt = np.zeros((3, len(group))), np.zeros((3, len(group)))
+    for c, sides in enumerate(zip(group, rest, strict=True)):
+        at = [np.flatnonzero(member[data.codes] > 0) for member in sides]
+        influence = np.zeros((3, count))
+        for who, terms in enumerate((data.teacher, data.student)):
+            for rows, slope, sign in zip(at, (first[who][c], second[who][c]), (1, -1), strict=True):
+                influence[who] += sign * np.bincount(cluster[rows], weights=terms[rows] @ slope, minlength=count)
+        influence[2] = influence[1] - influence[0]
+        square = (influence**2).sum(axis=1)
+        error[:, c] = np.sqrt(units[c] / max(units[c] - 1, 1) * square)
+        tilt[:, c] = (influence**3).sum(axis=1) / np.where(square > 0, square, 1.0) ** 1.5
+    teacher, student = (a - b for a, b in zip(first_values, second_values, strict=True))
     most = np.maximum(_worst(data, group), _worst(data, rest))
-    count = int(data.cluster.max()) + 1 if len(data.cluster) else 0
-    for c in range(len(group)):
-        sides = []
-        for member, slopes in ((group[c], first), (rest[c], second)):
-            at = np.flatnonzero(member[data.codes] > 0)
-            sides.append([_by_cluster(data, at, who, slopes[who][c], count) for who in (0, 1)])
-        teacher, student = (sides[0][who] - sides[1][who] for who in (0, 1))
-        units = min(len(np.unique(data.cluster[member[data.codes] > 0])) for member in (group[c], rest[c]))
-        for which, influence in enumerate((teacher, student, student - teacher)):
-            square = float((influence**2).sum())
-            tilt = float((influence**3).sum()) / square**1.5 if square > 0 else 0.0
-            found[which].append((np.sqrt(units / max(units - 1, 1) * square), tilt, float(units), float(most[c])))
-    values = [first_values[who] - second_values[who] for who in (0, 1)]
-    spreads = [
-        Spread(estimate=value, error=rows[:, 0], tilt=rows[:, 1], units=rows[:, 2], worst=rows[:, 3])
-        for value, rows in zip(
-            (*values, values[1] - values[0]), (np.array(f).reshape(-1, 4) for f in found), strict=True
-        )
+    parts = [
+        (Spread(estimate=value, error=error[who], tilt=tilt[who], units=units, worst=most), None)
+        for who, value in enumerate((teacher, student, student - teacher))
     ]
-    return RowGap(((spreads[0], None), (spreads[1], None), (spreads[2], None)), data.found.harm)
-
-
-def _by_cluster(data: Measured, at: IntArray, who: int, slope: Floats, count: int) -> Floats:
-    """Influences on one side of a contrast, summed by cluster, [M]."""
-    terms = (data.teacher, data.student)[who][at]
-    assert data.cluster is not None
-    return np.bincount(data.cluster[at], weights=terms @ slope, minlength=count).astype(float)
+    shown = (first_values[0], second_values[0], first_values[1], second_values[1])
+    return RowGap((parts[0], parts[1], parts[2]), shown, data.found.harm)
