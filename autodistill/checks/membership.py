@@ -19,8 +19,7 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Membership:
-    """Advantage of a membership attack on the student: share of train rows that it calls members less share of judged
-    rows that it calls members.
+    """Advantage of a membership attack on the student: how much oftener train rows are called members than others.
 
     The attack calls a row a member where the score of its label is high enough (Yeom et al. 2018; for regression, where
     the error is small enough). The threshold is the best on one half of train and judged rows and is read on the other:

@@ -14,10 +14,10 @@ from autodistill.stats import Estimand, NotApplicable, Rows, RowSums
 
 @dataclass(frozen=True)
 class RelianceShift:
-    """Rise of a column's permutation importance (Breiman 2001) from teacher to student, for a protected attribute or a
-    proxy of one: how much more accuracy the student loses than its teacher where the column's cells change rows.
+    """How much more accuracy the student loses than its teacher where one column's cells change rows.
 
-    One seeded permutation, the same for both models.
+    The rise of permutation importance (Breiman 2001), for a protected attribute or a proxy of one. One seeded
+    permutation, the same for both models.
     """
 
     column: Annotated[str, Fixed, Field(min_length=1, description="a feature that both models read")]
