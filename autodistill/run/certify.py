@@ -16,10 +16,11 @@ from autodistill.journal import Journal
 from autodistill.ledger import Ledger
 from autodistill.measure import TEACHER
 from autodistill.records import Candidate, Entry, Event, Finding, Policy, Reading
-from autodistill.run import ordered, twins
+from autodistill.run import ordered, twins, unattended
 from autodistill.run.ordered import Certification, Tested
 from autodistill.run.progress import Progress, Watch
 from autodistill.run.twins import STUDENT
+from autodistill.run.unattended import Night
 
 __all__ = ["FINAL", "Certification", "Tested", "certify"]
 
@@ -72,21 +73,36 @@ class _Bench:
 
 
 def certify(
-    shop: Workshop, entries: Sequence[Entry], ledger: Ledger, log: Journal, watch: Watch, seconds: float
+    shop: Workshop,
+    entries: Sequence[Entry],
+    ledger: Ledger,
+    log: Journal,
+    watch: Watch,
+    seconds: float,
+    night: Night | None = None,
 ) -> Certification:
-    """Choose a shortlist on the search split, pay for the look, test in order. ``seconds``: what the search took."""
+    """Choose a shortlist on the search split, pay for the look, test in order. ``seconds``: what the search took.
+
+    In a night the champion is tested in the same look, and where nothing is listed it is tested alone.
+    """
     watch(Progress(phase="certify", text="choosing a shortlist on the search split"))
     listed, examined = _shortlist(shop, entries, log)
-    if not listed:
+    champion = None if night is None else night.champion
+    if not listed and champion is None:
         return Certification(examined=examined, teacher_readings=shop.teacher_readings)
-    readings = _final(shop, [entry for entry, _ in listed], PATIENCE * seconds, watch)
+    patience = PATIENCE * seconds if night is None else night.waiting(PATIENCE * seconds)
+    readings = _final(shop, [entry for entry, _ in listed], patience, watch)
     teacher = readings.get(TEACHER, shop.teacher_readings)
     tested = [
         Tested(entry=replace(entry, readings=_shipped(shop, entry, readings)), order=order, power=power)
         for order, (entry, power) in enumerate(listed)
     ]
     watch(Progress(phase="certify", text=f"testing {len(tested)} students on the audit split"))
-    found = ordered.tests(_Bench(replace(shop, teacher_readings=teacher)), tested, ledger)
+    shop = replace(shop, teacher_readings=teacher)
+    stands = None if champion is None else unattended.standing(shop, champion)
+    # Two nights may share their audit rows and differ in what they were trained on: the files make the look, too.
+    files = [] if night is None else [str(one.entry.artefact.get("sha256")) for one in tested]
+    found = ordered.tests(_Bench(shop), tested, ledger, stands=stands, artefacts=files)
     return replace(found, examined=examined, teacher_readings=teacher)
 
 

@@ -5,7 +5,7 @@ spends the look's share of α by the fallback procedure (Wiens and Dmitrienko 20
 unacceptable student stays under it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -62,6 +62,21 @@ class Tested:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stands:
+    """The student that stands (a champion), judged beside a shortlist in the same look.
+
+    ``sha256`` is its artefact's; ``findings(level)`` tests it on the audit rows. ``level``, ``found`` and ``decision``
+    say what came of it (None and empty: not tested).
+    """
+
+    sha256: str
+    findings: Callable[[float], tuple[Finding, ...]]
+    level: float = 0.0
+    found: tuple[Finding, ...] = ()
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Certification:
     """What the audit split said. ``chosen`` is the smallest that passed; ``finalist`` is it, or the first in order.
 
@@ -75,6 +90,7 @@ class Certification:
     refused: str = ""
     examined: int = 0
     teacher_readings: Mapping[str, Reading] = field(default_factory=dict)
+    stands: Stands | None = None
 
 
 def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
@@ -106,22 +122,43 @@ def _cost(entry: Entry, by: str) -> float:
     return float("inf") if reading is None or reading.value is None else reading.value
 
 
-def tests(bench: Bench, tested: Sequence[Tested], ledger: Ledger) -> Certification:
-    """Write the shortlist down, pay for the look, test in order; ``refused`` where the rows' level is spent."""
+def tests(
+    bench: Bench,
+    tested: Sequence[Tested],
+    ledger: Ledger,
+    *,
+    stands: Stands | None = None,
+    artefacts: Sequence[str] = (),
+) -> Certification:
+    """Write the shortlist down, pay for the look, test in order; ``refused`` where the rows' level is spent.
+
+    A student that ``stands`` is tested in the same look. It has one place of the look's level, as each of the
+    shortlist, and hands nothing on: so all false claims of the look together, a false FAIL of it included, keep to the
+    look's share. ``artefacts`` are further digests that make the look this one and no other.
+    """
     policy, keys = bench.policy, [one.entry.candidate.key for one in tested]
+    more = [*artefacts, *([] if stands is None else [stands.sha256])]
     said = {"run": str(bench.folder), "order": keys, "rows": bench.audit_digest, "policy": policy.sha256}
+    said |= {"artefacts": more} if more else {}
     ledger.once("shortlist", said)
     try:
         look = ledger.look(
             bench.audit_rows,
             policy=policy.sha256,
-            shortlist=digest(encode(keys)),
+            shortlist=digest(encode([keys, more] if more else keys)),
             looks=policy.looks,
             alpha=policy.alpha,
         )
     except LedgerError as fault:
-        return Certification(shortlist=tuple(tested), finalist=tested[0], refused=str(fault))
-    done = _in_order(bench, tested, look.share)
+        first = tested[0] if tested else None
+        return Certification(shortlist=tuple(tested), finalist=first, refused=str(fault), stands=stands)
+    own = 0.0 if stands is None else look.share / (len(tested) + 1)
+    stands = None if stands is None else _standing(stands, own)
+    done = _in_order(bench, tested, look.share - own)
+    account = {name: getattr(look, name) for name in ("share", "replay", "account", "index", "used", "accounts")}
+    paid = {**account, "looks": policy.looks, "alpha": policy.alpha}
+    if not done:
+        return Certification(look=paid, stands=stands)
     passed = {one.entry.candidate.key: one.entry.readings for one in done if one.decision == "PASS"}
     best = verdict.choose(passed, policy.choose)
     chosen = next((one for one in done if one.entry.candidate.key == best), None)
@@ -129,13 +166,18 @@ def tests(bench: Bench, tested: Sequence[Tested], ledger: Ledger) -> Certificati
     # The rows that open tests would need are simulated for the finalist only.
     finalist = replace(finalist, findings=_findings(bench, finalist.entry, finalist.level, needed=True))
     done = tuple(finalist if one.order == finalist.order else one for one in done)
-    account = {name: getattr(look, name) for name in ("share", "replay", "account", "index", "used", "accounts")}
     return Certification(
         shortlist=done,
         chosen=finalist if chosen else None,
         finalist=finalist,
-        look={**account, "looks": policy.looks, "alpha": policy.alpha},
+        look=paid,
+        stands=stands,
     )
+
+
+def _standing(stands: Stands, level: float) -> Stands:
+    found = stands.findings(level)
+    return replace(stands, level=level, found=found, decision=verdict.judge(found).decision)
 
 
 def _in_order(bench: Bench, tested: Sequence[Tested], share: float) -> tuple[Tested, ...]:

@@ -42,12 +42,12 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("autodistill", appauthor=False))
 
 
-def prepare(spec: Spec, folder: Path, watch: Watch) -> Prepared:
-    """Load the table, fit the encoding, label every row once, measure the teacher."""
+def prepare(spec: Spec, folder: Path, watch: Watch, dataset: Dataset | None = None) -> Prepared:
+    """Load the table (unless it is given), fit the encoding, label every row once, measure the teacher."""
     seconds: dict[str, float] = {}
     start = time.monotonic()
     watch(Progress(phase="data", text=f"reading {spec.data.table}"))
-    dataset = data.load(spec.data, spec.seed)
+    dataset = data.load(spec.data, spec.seed) if dataset is None else dataset
     refuse(spec, dataset)
     encoding = fit_encoding(spec, dataset)
     seconds["data"] = time.monotonic() - start

@@ -11,11 +11,12 @@ from autodistill import engine, journal, report, spec, track
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
-from autodistill.run import attest, attributing, beside, certify, compose, prepare
+from autodistill.run import attest, attributing, beside, certify, compose, prepare, unattended
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
 from autodistill.run.readings import readings_of
+from autodistill.run.unattended import Night
 
 STUDENT = "student.onnx"
 FIRST_GUESS = 5.0  # seconds a candidate is thought to take before any has been seen
@@ -48,15 +49,16 @@ def search(
     trials: int | None = None,
     minutes: float | None = None,
     watch: Watch = silent,
+    night: Night | None = None,
 ) -> Result:
     """Run an experiment file to its report, or go on where an interrupted run of it was.
 
-    Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …) where the user can mend it.
+    ``night`` is what an unattended run adds. Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …) where the user can mend it.
     """
     asked = file if isinstance(file, spec.Spec) else spec.load(file, {"trials": trials, "minutes": minutes})
     folder = out or Path("reports") / asked.name
     with journal.lock(folder):
-        return _Search(asked, folder, watch).run()
+        return _Search(asked, folder, watch, night).run()
 
 
 @dataclass
@@ -66,6 +68,7 @@ class _Search:
     spec: spec.Spec
     folder: Path
     watch: Watch
+    night: Night | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
     elapsed: float = 0.0
@@ -82,7 +85,7 @@ class _Search:
             refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
             if there.finished and not larger(budget, there.budget):
                 return Result(folder=self.folder, report=report.read(self.folder), again=True)
-        made = prepare.prepare(self.spec, self.folder, self.watch)
+        made = prepare.prepare(self.spec, self.folder, self.watch, self.night and self.night.dataset)
         self.seconds |= made.seconds
         if there is not None:
             refuse_change(self.folder, there, made.identity)
@@ -101,18 +104,24 @@ class _Search:
             controller = self._loop(made.shop, log)
             start = time.monotonic()
             entries = tuple(self.entries[number] for number in sorted(self.entries))
-            tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"])
+            tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"], self.night)
             controls = beside.controls(made.shop, tested, self.watch)
             if tested.finalist is not None:
                 student = made.shop.home(tested.finalist.entry.candidate) / STUDENT
                 write_whole(self.folder / STUDENT, student.read_bytes())
             self.seconds["certify"] = time.monotonic() - start
             start = time.monotonic()
-            split = attributing.attribute(made.shop, tested, self.watch)
+            split = (
+                attributing.attribute(made.shop, tested, self.watch)
+                if self.night is None
+                else attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates")
+            )
             self.seconds["attribution"] = time.monotonic() - start
             found = compose.compose(
                 self.spec, made, controller, tested, self.entries, (controls, split), self._cost(controller, log)
             )
+            if self.night is not None and self.night.champion is not None:
+                found["champion"] = unattended.told(made.shop, self.night.champion, tested)
         self.watch(Progress(phase="report", text="writing the report"))
         readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
         report.write(self.folder, found)
@@ -128,18 +137,18 @@ class _Search:
             self.spec.space,
             self.spec.objectives,
             shop.constraint_names,
-            self.spec.seed,
+            self.spec.seed if self.night is None else self.night.seed,
             sampler=self.spec.sampler,
             exact=[name for name in shop.constraint_names if name in _meters(shop)],
             trials=self.spec.budget.trials,
+            warm=() if self.night is None else self.night.warm,
         )
         controller.replay(event for event in log.events if event.kind != "note")
         for event in log.events:
             self._take(event)
         shop.seen.update((shop.reading_key(one.candidate), one.readings) for one in controller.trials if one.readings)
         start = time.monotonic() - self.elapsed
-        minutes = self.spec.budget.minutes
-        deadline = None if minutes is None else start + 60 * minutes
+        deadline = self._deadline(start, log)
         pump = engine.build(self.spec.engine, shop)
         self._say(deadline, start)
         while deadline is None or time.monotonic() < deadline:
@@ -159,6 +168,16 @@ class _Search:
             self._say(deadline, start)
         self.seconds["search"] = time.monotonic() - start
         return controller
+
+    def _deadline(self, start: float, log: journal.Journal) -> float | None:
+        """When the search ends by the clock (None: it does not). A night whose shortlist is chosen searches no more:
+        a second shortlist would be a second look."""
+        if self.night is None:
+            minutes = self.spec.budget.minutes
+            return None if minutes is None else start + 60 * minutes
+        if any("shortlist" in event.data for event in log.events if event.kind == "note"):
+            return start
+        return self.night.search_until(certify.PATIENCE, self.elapsed)
 
     def _take(self, event: Event) -> None:
         if event.entry is not None:
@@ -200,7 +219,8 @@ class _Search:
                 self.watch(Progress(phase="track", text=f"the Optuna storage is away: {why}"))
         if self.tracker is not None:
             self.watch(Progress(phase="track", text="copying to MLflow"))
-            student = self.folder / STUDENT if found["certified"] else None
+            wanted = found["certified"] and (self.night is None or self.night.registers(found))
+            student = self.folder / STUDENT if wanted else None
             copied = self.tracker.finish(found, self.folder, student)
             for note in copied.notes:
                 again = f"`autodistill report {self.folder} --track URI` copies it later"
