@@ -14,6 +14,7 @@ from autodistill.data.asked import DataSpec
 from autodistill.errors import SpecError
 from autodistill.plugins import build, options, options_of, suggest, validate
 from autodistill.records import Policy
+from autodistill.spec.nightly import Nightly, read_nightly
 from autodistill.spec.policy import load_policy
 from autodistill.spec.reader import Node, read
 from autodistill.spec.table import read_data
@@ -34,6 +35,7 @@ KEYS = (
     "track",
     "engine",
     "sampler",
+    "nightly",
     "purpose",
     "owner",
     "out_of_scope",
@@ -87,7 +89,8 @@ class Head:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spec:
-    """An experiment file, checked. ``teacher`` is its kind and options; ``sha256`` leaves out budget, engine, track."""
+    """An experiment file, checked. ``teacher`` is its kind and options; ``sha256`` leaves out budget, engine,
+    track, nightly."""
 
     name: str
     seed: int
@@ -101,6 +104,7 @@ class Spec:
     policy_path: Path
     track: Mapping[str, Any]
     engine: Mapping[str, Any]
+    nightly: Nightly
     sampler: str
     purpose: str
     owner: str
@@ -145,6 +149,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
         policy_path=policy_path,
         track=_block(Track, node, "track"),
         engine=_engine(node, over),
+        nightly=read_nightly(node),
         path=Path(path),
         text=Path(path).read_text(encoding="utf-8-sig"),
         sha256=_digest({**own, **parts, "policy": policy_path}),
