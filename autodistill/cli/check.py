@@ -50,7 +50,7 @@ def _found(asked: Any) -> dict[str, Any]:
             name: [asdict(one) for one in auditor.certifiable(asked.policy, dataset, level=at)]
             for name, at in (("level", level), ("first_level", level / LENGTH))
         },
-        "missing_for_sign_off": [name for name in ("purpose", "owner", "out_of_scope") if not getattr(asked, name)],
+        "missing_for_sign_off": [name for name in spec.DESCRIPTIVE if not getattr(asked, name)],
     }  # fmt: skip
 
 

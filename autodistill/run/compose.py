@@ -21,7 +21,7 @@ from autodistill.run.environment import environment
 from autodistill.run.folder import write_whole
 from autodistill.run.prepare import Prepared
 from autodistill.run.worth import worth
-from autodistill.spec import Spec
+from autodistill.spec import DESCRIPTIVE, Spec
 
 PACKAGES = (
     "optuna", "torch", "scikit-learn", "fairlearn", "pandas", "mlflow", "numpy", "scipy", "onnx", "onnxruntime",
@@ -106,9 +106,7 @@ def compose(
         "spec": {
             "sha256": spec.sha256,
             "text": spec.text,
-            "purpose": spec.purpose,
-            "owner": spec.owner,
-            "out_of_scope": spec.out_of_scope,
+            **{name: getattr(spec, name) for name in DESCRIPTIVE},
             "seed": spec.seed,
             "trials": len(every),
             "objectives": list(controller.objectives),
@@ -240,6 +238,8 @@ def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
     dataset = shop.dataset
     return {
         "table": str(spec.data.table),
+        "split_column": spec.data.split if isinstance(spec.data.split, str) else None,
+        "threshold": spec.data.threshold,
         "rows": len(dataset.y),
         "sha256": dataset.digests["table"],
         "splits": {split: len(at) for split, at in dataset.splits.items()},

@@ -1,7 +1,18 @@
 """The experiment file and the policy as types; refused, with file, line and key, before anything runs."""
 
-from autodistill.spec.experiment import OBJECTIVES, SAMPLERS, Budget, MeasureSpec, Spec, load
+from autodistill.spec.experiment import DESCRIPTIVE, OBJECTIVES, SAMPLERS, Budget, MeasureSpec, Spec, load
 from autodistill.spec.policy import METERS, load_policy
 from autodistill.spec.trust import load_trust
 
-__all__ = ["METERS", "OBJECTIVES", "SAMPLERS", "Budget", "MeasureSpec", "Spec", "load", "load_policy", "load_trust"]
+__all__ = [
+    "DESCRIPTIVE",
+    "METERS",
+    "OBJECTIVES",
+    "SAMPLERS",
+    "Budget",
+    "MeasureSpec",
+    "Spec",
+    "load",
+    "load_policy",
+    "load_trust",
+]

@@ -21,6 +21,19 @@ from autodistill.spec.table import read_data
 
 OBJECTIVES = ("error", "latency", "latency@32", "energy", "size")
 SAMPLERS = ("tpe", "exact", "nsga2", "random")
+DESCRIPTIVE = (
+    "purpose",
+    "owner",
+    "out_of_scope",
+    "provenance",
+    "oversight",
+    "changes",
+    "residual_risks",
+    "rollback",
+    "revocation_triggers",
+)
+"""What a sign-off needs in words; none of it changes a search."""
+
 KEYS = (
     "name",
     "seed",
@@ -36,9 +49,7 @@ KEYS = (
     "engine",
     "sampler",
     "nightly",
-    "purpose",
-    "owner",
-    "out_of_scope",
+    *DESCRIPTIVE,
 )
 
 
@@ -85,6 +96,12 @@ class Head:
     purpose: str = ""
     owner: str = ""
     out_of_scope: str = ""
+    provenance: Annotated[str, Field(description="where the data are from, how they were labelled and grouped")] = ""
+    oversight: Annotated[str, Field(description="who watches the student's decisions, and can overrule them")] = ""
+    changes: Annotated[str, Field(description="changes that are foreseen, such as nightly searches")] = ""
+    residual_risks: str = ""
+    rollback: Annotated[str, Field(description="what takes the student's place when it is withdrawn")] = ""
+    revocation_triggers: Annotated[str, Field(description="what is watched, and when the approval ends")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +126,12 @@ class Spec:
     purpose: str
     owner: str
     out_of_scope: str
+    provenance: str
+    oversight: str
+    changes: str
+    residual_risks: str
+    rollback: str
+    revocation_triggers: str
     path: Path
     text: str
     sha256: str
@@ -152,7 +175,7 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
         nightly=read_nightly(node),
         path=Path(path),
         text=Path(path).read_text(encoding="utf-8-sig"),
-        sha256=_digest({**own, **parts, "policy": policy_path}),
+        sha256=_digest({name: value for name, value in own.items() if value} | parts | {"policy": policy_path}),
     )
 
 
