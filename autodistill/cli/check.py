@@ -21,7 +21,7 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _found(asked: Any) -> dict[str, Any]:
-    from autodistill import auditor, data
+    from autodistill import auditor, data, spec
     from autodistill.run import prepare
     from autodistill.run.ordered import LENGTH
 

@@ -7,6 +7,7 @@ import yaml
 
 from autodistill.records import Finding
 from autodistill.report import dossier, words
+from autodistill.report.sentences import sentence
 
 MISSING = "Not recorded."
 
@@ -85,7 +86,7 @@ def _tests(findings: list[Finding]) -> str:
 
 def _undecided(findings: list[Finding]) -> str:
     found = [f for f in findings if f.required and f.outcome not in {"PASS", "FAIL"}]
-    return "\n".join(f"- {_plain(words.sentence(f))}" for f in found) or "Every required test was decided."
+    return "\n".join(f"- {_plain(sentence(f))}" for f in found) or "Every required test was decided."
 
 
 def _decisions(report: Mapping[str, Any]) -> str:
