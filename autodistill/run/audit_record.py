@@ -66,8 +66,8 @@ def compose(
         "teacher": _model(table, asked, "teacher", judged.level)
         | {"kind": "predictions", "options": {}, "error_search": None, "readings": {}, "saw": asked.teacher_saw},
         "student": _model(table, asked, "student", judged.level),
-        "findings": plain(judged.findings),
-        "attribution": plain(judged.attribution),
+        "findings": plain(list(judged.findings)),
+        "attribution": plain(list(judged.attribution)),
         "fairlearn": auditor.fairlearn_values(evidence) if evidence.groups else [],
         "rows_to_read": reading,
         "policy": {**plain(rules), "text": policy["text"], "path": policy["path"]},
