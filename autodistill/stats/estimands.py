@@ -10,6 +10,8 @@ import numpy.typing as npt
 from autodistill.records import IntArray
 from autodistill.stats.shares import Floats
 
+Cells: TypeAlias = npt.NDArray[np.int8]
+
 
 @dataclass(frozen=True, kw_only=True)
 class PairedCounts:
@@ -18,7 +20,9 @@ class PairedCounts:
     ``cells`` [..., K, 2, 2]: rows by (teacher has it, student has it) in each of K groups ``names``; ``sizes`` [K] all
     rows of the groups. ``harm`` is 1 where a higher share is harmful, else −1. ``compare``: *whole* (K = 1: the
     student's loss), *each* (the loss in every group), *contrast* (each group with ``reference``, or with all other
-    known groups), *ratio* (each group's share to the highest). ``unknown`` [..., 2, 2]: rows whose group is unknown.
+    known groups), *ratio* (each group's share to ``reference``, else to the highest). ``unknown`` [..., 2, 2]: rows
+    whose group is unknown. Where rows share clusters, ``cell`` int8 [n] says what each counts for (2·teacher has it +
+    student has it, −1 outside the denominator) and ``group`` [n] for which of ``names`` (K where it is unknown).
     """
 
     names: tuple[str, ...]
@@ -29,16 +33,23 @@ class PairedCounts:
     reference: str | None = None
     unknown: Floats | None = None
     unknown_rows: float = 0.0
+    cell: Cells | None = None
+    group: IntArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shares:
-    """A share that belongs to the pair of models (churn): ``count`` of ``n`` rows in each of ``names``, [K]."""
+    """A share that belongs to the pair of models (churn): ``count`` of ``n`` rows in each of ``names``, [K].
+
+    ``cell`` and ``group`` as in ``PairedCounts``, where 1 has it and 0 has it not.
+    """
 
     names: tuple[str, ...]
     count: Floats
     n: Floats
     details: tuple[Mapping[str, float], ...] = ()
+    cell: Cells | None = None
+    group: IntArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +67,8 @@ class ClassCounts:
 @dataclass(frozen=True, kw_only=True)
 class Counts:
     """A rate whose denominator depends on the decisions (PPV): ``tables`` [..., K, 2, 2, 2] by (label, teacher,
-    student) is the rated class; ``rate`` turns [..., 2, 2] (label, decision) into the metric, undefined as NaN."""
+    student) is the rated class; ``rate`` turns [..., 2, 2] (label, decision) into the metric, undefined as NaN.
+    ``cell`` and ``group`` as in ``PairedCounts``: 4·label + 2·teacher + student."""
 
     names: tuple[str, ...]
     tables: Floats
@@ -66,6 +78,8 @@ class Counts:
     reference: str | None = None
     unknown: Floats | None = None
     unknown_rows: float = 0.0
+    cell: Cells | None = None
+    group: IntArray | None = None
 
     @staticmethod
     def rate(table: Floats) -> Floats:
@@ -87,8 +101,9 @@ class RowSums:
     *zero* (each group's own value, which should be 0). ``differs`` [n]: rows on which the models differ; fewer than ten
     certify nothing. ``worst``: the most that one row can add to the metric, times the rows of its group, a scalar or
     [K + 1] (rows of no known group last); None where nothing limits it. ``denominators`` [K + 1]: rows under the
-    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``more`` are display
-    values by group.
+    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``extra``: standard
+    deviations of the teacher's and the student's value [K + 1] that the influences do not see (a squared mean near 0).
+    ``more`` are display values by group.
     """
 
     names: tuple[str, ...]
@@ -104,6 +119,7 @@ class RowSums:
     worst: float | Floats | None = None
     denominators: Floats | None = None
     ratio: bool = False
+    extra: tuple[Floats, Floats] | None = None
     more: tuple[Mapping[str, float], ...] = field(default=())
 
     @staticmethod
