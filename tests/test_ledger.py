@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autodistill.errors import LedgerError
-from autodistill.ledger import START, Ledger, Look, accounts, row_hashes
+from autodistill.ledger import START, Ledger, Look, accounts, cost, row_hashes
 
 AT = "2026-01-02T03:04:05Z"
 
@@ -135,9 +136,9 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 def test_one_look_spends_all_and_the_same_again_is_free(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     first = look(ledger, rows(1, 2, 3))
-    assert first == Look(share=0.05, replay=False, account=0, index=1, used=0, accounts=1)
+    assert first == Look(share=0.05, spent=0.05, replay=False, account=0, index=1, used=0, accounts=1)
     again = look(ledger, rows(3, 2, 1, 1))
-    assert again == Look(share=0.05, replay=True, account=0, index=1, used=0, accounts=1)
+    assert again == Look(share=0.05, spent=0.05, replay=True, account=0, index=1, used=0, accounts=1)
     assert len(ledger.lines()) == 1
     for other in ({"shortlist": "b"}, {"policy": "q"}, {"looks": 10, "shortlist": "c"}):
         with pytest.raises(LedgerError, match=r"read 1 times before and their level is spent .* it needs fresh rows"):
@@ -152,6 +153,7 @@ def test_a_policy_with_several_looks(tmp_path: Path) -> None:
     assert [one.share for one in spent] == [0.05 / 3] * 3
     assert [one.index for one in spent] == [1, 2, 3]
     assert [one.used for one in spent] == [0, 2, 2]
+    assert [one.spent for one in spent] == pytest.approx([0.05 / 3, 0.1 / 3, 0.05])
     with pytest.raises(LedgerError, match="needs fresh rows"):
         look(ledger, rows(2), "night-6", looks=3)
     assert look(ledger, rows(2, 1, 4), "night-4", looks=3).replay
@@ -161,9 +163,9 @@ def test_two_accounts_that_a_third_look_joins_are_one(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     look(ledger, rows(1), "a", looks=3)
     look(ledger, rows(2), "b", looks=3)
-    assert look(ledger, rows(1, 2), "c", looks=3) == Look(
-        share=0.05 / 3, replay=False, account=0, index=3, used=2, accounts=1
-    )
+    third = look(ledger, rows(1, 2), "c", looks=3)
+    assert (third.account, third.index, third.used, third.accounts) == (0, 3, 2, 1)
+    assert third.spent == pytest.approx(0.05)
     with pytest.raises(LedgerError, match="read 3 times"):
         look(ledger, rows(1), "d", looks=3)
 
@@ -192,6 +194,20 @@ def test_rows_kept_beside_the_ledger_are_checked(tmp_path: Path) -> None:
     assert "missing" in ledger.verify()[0]
     kept.write_bytes(data)
     assert ledger.verify() == []
+
+
+def test_what_a_look_cost_in_words(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    said = []
+    for rows_of, shortlist in ((rows(1, 2), "a"), (rows(2), "b"), (rows(9), "c"), (rows(2), "b")):
+        one = look(ledger, rows_of, shortlist, looks=2)
+        said.append(cost({**asdict(one), "looks": 2, "alpha": 0.05}))
+    assert said == [
+        "look 1 of 2 on these rows, spent 0.025 of 0.05, 1 account",
+        "look 2 of 2 on these rows, spent 0.025 of 0.05, 1 account; 0.05 spent in all",
+        "look 1 of 2 on these rows, spent 0.025 of 0.05, 2 accounts",
+        "look 2 of 2 on these rows, spent 0.025 of 0.05, 2 accounts; 0.05 spent in all; paid for before, so free",
+    ]
 
 
 def test_row_hashes_take_text_and_bytes() -> None:

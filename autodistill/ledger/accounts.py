@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,33 @@ Hashes = npt.NDArray[np.uint64]
 class Look:
     """What one look at some rows may spend.
 
-    ``share`` is its one-sided level, ``index`` its place (from 1) among the looks of ``account`` (named by the index of
-    its first line), ``replay`` that the same look was paid for before, ``used`` how many of its rows an earlier look or
-    opening had read, and ``accounts`` how many accounts of this kind the ledger now has.
+    ``share`` is its one-sided level, ``spent`` what its account had spent with it, ``index`` its place (from 1) among
+    the looks of ``account`` (named by the index of its first line), ``replay`` that the same look was paid for before,
+    ``used`` how many of its rows an earlier look or opening had read, and ``accounts`` how many accounts of this kind
+    the ledger now has.
     """
 
     share: float
+    spent: float
     replay: bool
     account: int
     index: int
     used: int
     accounts: int
+
+
+def cost(look: Mapping[str, Any], what: str = "look") -> str:
+    """What a look cost, in words, from a report's record of it (a Look's fields beside ``looks`` and ``alpha``)."""
+    times = look.get("looks") or look.get("openings") or 1
+    place = f"{what} {look['index']}" + (f" of {times}" if look["index"] <= times else "")
+    number = look["accounts"]
+    said = (
+        f"{place} on these rows, spent {look['share']:.4g} of {look['alpha']:.4g}, "
+        f"{number} account{'' if number == 1 else 's'}"
+    )
+    if look.get("spent", look["share"]) > look["share"] * (1 + 1e-9):
+        said += f"; {look['spent']:.4g} spent in all"
+    return f"{said}; paid for before, so free" if look["replay"] else said
 
 
 def row_hashes(rows: npt.NDArray[Any]) -> Hashes:
@@ -43,17 +59,35 @@ def row_hashes(rows: npt.NDArray[Any]) -> Hashes:
 
 
 def components(sets: Sequence[Hashes]) -> list[int]:
-    """For each set of hashes, a label that it shares with every set that it is linked to by common members."""
+    """For each set of hashes, a label that it shares with every set that it is linked to by common members.
+
+    Sets are sorted and distinct. Only members of several sets are looked up, so that many disjoint sets cost one sort.
+    """
     if not sets:
         return []
-    members = np.concatenate(sets)
-    owners = np.repeat(np.arange(len(sets)), [one.size for one in sets])
-    order = np.argsort(members, kind="stable")
-    same = members[order][1:] == members[order][:-1]
-    one, other = owners[order][:-1][same], owners[order][1:][same]
-    links = coo_array((np.ones(one.size, dtype=np.int8), (one, other)), shape=(len(sets), len(sets)))
-    labels: list[int] = connected_components(links, directed=False)[1].tolist()
+    members = np.sort(np.concatenate(sets))
+    shared = np.unique(members[1:][members[1:] == members[:-1]])
+    last = np.full(shared.size, -1)  # of each shared member, the last set that held it
+    links: list[tuple[int, int]] = []
+    for own, one in enumerate(sets):
+        at = np.searchsorted(shared, one)
+        at = at[(at < shared.size) & (shared[np.minimum(at, shared.size - 1)] == one)] if shared.size else at[:0]
+        before = np.bincount(last[at] + 1, minlength=1)[1:]
+        links += [(own, int(other)) for other in np.flatnonzero(before)]
+        last[at] = own
+    rows, columns = np.array(links, dtype=np.int64).reshape(-1, 2).T
+    graph = coo_array((np.ones(len(links), dtype=np.int8), (rows, columns)), shape=(len(sets), len(sets)))
+    labels: list[int] = connected_components(graph, directed=False)[1].tolist()
     return labels
+
+
+def used(hashes: Hashes, before: Sequence[Hashes]) -> int:
+    """How many of these rows are in any of the sets before."""
+    if not before:
+        return 0
+    members = np.sort(np.concatenate(before))
+    at = np.minimum(np.searchsorted(members, hashes), members.size - 1)
+    return int((members[at] == hashes).sum()) if members.size else 0
 
 
 def keep(folder: Path, hashes: Hashes) -> str:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from autodistill import records
@@ -13,7 +12,6 @@ from autodistill.errors import LedgerError, LevelSpentError
 from autodistill.ledger import accounts, chain
 from autodistill.ledger.accounts import Hashes, Look
 from autodistill.ledger.chain import START, Kind, Line
-
 
 Vouch = Callable[[Path, int, str, str], None]
 
@@ -49,7 +47,7 @@ class Ledger:
 
         ``rows`` holds a digest for each row; ``policy`` and ``shortlist`` are digests. A look is (rows, policy,
         shortlist): the same again is a replay and free. Each look spends ``alpha / looks``, and all that draw on one
-        account (``accounts``) together at most ``alpha``; raises ``LedgerError`` when that is spent.
+        account (``accounts``) together at most ``alpha``; raises ``LevelSpentError`` when that is spent.
         """
         return self._spend("look", rows, {"policy": policy, "shortlist": shortlist}, looks, alpha, at)
 
@@ -108,9 +106,11 @@ class Ledger:
             mine = [line for line in paid if line.kind == kind]
             same = [line for line in mine if all(line.data[name] == value for name, value in what.items())]
             if same:
-                return _look(same[0], mine, known, replay=True)
+                return _look(same[0], mine, _labels(mine, known), replay=True)
+            before = [known[digest] for digest in known]
             known[what["rows"]] = hashes
-            account = _account(what["rows"], mine, known)
+            labels = _labels(mine, known, what["rows"])
+            account = [line for line in mine if labels[line.data["rows"]] == labels[what["rows"]]]
             spent = sum(line.data["share"] for line in account)
             if spent + share > alpha * (1 + 1e-9):
                 raise LevelSpentError(
@@ -119,33 +119,27 @@ class Ledger:
                     where=str(self.path),
                     do="it needs fresh rows",
                 )
-            before = [known[line.data["rows"]] for line in paid]
-            used = int(np.isin(hashes, np.concatenate(before)).sum()) if before else 0
+            used = accounts.used(hashes, before)
             # The rows first: a line whose rows are missing would be a broken ledger, rows without a line are not.
             accounts.keep(self._folder, hashes)
             place = {"count": hashes.size, "share": share, "alpha": alpha, "of": times, "used": used}
             line = self._add(kind, {**what, **place, "index": len(account) + 1}, at)
-            return _look(line, [*mine, line], known, replay=False)
+            return _look(line, [*mine, line], labels, replay=False)
 
 
-def _labels(rows: set[str], known: Mapping[str, Hashes]) -> dict[str, int]:
+def _labels(mine: Sequence[Line], known: Mapping[str, Hashes], *more: str) -> dict[str, int]:
     """A label of the account for each set of rows, by its digest."""
-    digests = sorted(rows)
+    digests = sorted({*(line.data["rows"] for line in mine), *more})
     return dict(zip(digests, accounts.components([known[digest] for digest in digests]), strict=True))
 
 
-def _account(rows: str, mine: Sequence[Line], known: Mapping[str, Hashes]) -> list[Line]:
-    """The earlier looks that a look at ``rows`` shares its account with."""
-    labels = _labels({*(line.data["rows"] for line in mine), rows}, known)
-    return [line for line in mine if labels[line.data["rows"]] == labels[rows]]
-
-
-def _look(line: Line, mine: Sequence[Line], known: Mapping[str, Hashes], *, replay: bool) -> Look:
-    labels = _labels({other.data["rows"] for other in mine}, known)
+def _look(line: Line, mine: Sequence[Line], labels: Mapping[str, int], *, replay: bool) -> Look:
+    account = [other for other in mine if labels[other.data["rows"]] == labels[line.data["rows"]]]
     return Look(
         share=line.data["share"],
+        spent=sum(other.data["share"] for other in account if other.index <= line.index),
         replay=replay,
-        account=_account(line.data["rows"], mine, known)[0].index,
+        account=account[0].index,
         index=line.data["index"],
         used=line.data["used"],
         accounts=len(set(labels.values())),

@@ -6,7 +6,7 @@ unacceptable student stays under it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from autodistill import auditor, verdict
 from autodistill.auditor import Evidence
-from autodistill.errors import LedgerError
-from autodistill.ledger import Ledger
+from autodistill.errors import LevelSpentError
+from autodistill.ledger import Ledger, Look, cost
 from autodistill.records import Candidate, Decision, Entry, Finding, Policy, Reading, digest, encode
 
 LENGTH = 5  # candidates of a shortlist at most
@@ -149,16 +149,14 @@ def tests(
             looks=policy.looks,
             alpha=policy.alpha,
         )
-    except LedgerError as fault:
+    except LevelSpentError as fault:
         first = tested[0] if tested else None
         return Certification(shortlist=tuple(tested), finalist=first, refused=str(fault), stands=stands)
     own = 0.0 if stands is None else look.share / (len(tested) + 1)
     stands = None if stands is None else _standing(stands, own)
     done = _in_order(bench, tested, look.share - own)
-    account = {name: getattr(look, name) for name in ("share", "replay", "account", "index", "used", "accounts")}
-    paid = {**account, "looks": policy.looks, "alpha": policy.alpha}
     if not done:
-        return Certification(look=paid, stands=stands)
+        return Certification(look=account_of(look, policy), stands=stands)
     passed = {one.entry.candidate.key: one.entry.readings for one in done if one.decision == "PASS"}
     best = verdict.choose(passed, policy.choose)
     chosen = next((one for one in done if one.entry.candidate.key == best), None)
@@ -170,7 +168,7 @@ def tests(
         shortlist=done,
         chosen=finalist if chosen else None,
         finalist=finalist,
-        look=paid,
+        look=account_of(look, policy),
         stands=stands,
     )
 
@@ -178,6 +176,12 @@ def tests(
 def _standing(stands: Stands, level: float) -> Stands:
     found = stands.findings(level)
     return replace(stands, level=level, found=found, decision=verdict.judge(found).decision)
+
+
+def account_of(look: Look, policy: Policy) -> dict[str, Any]:
+    """A look as a report keeps it, with what it cost in words."""
+    account = {**asdict(look), "looks": policy.looks, "alpha": policy.alpha}
+    return {**account, "cost": cost(account)}
 
 
 def _in_order(bench: Bench, tested: Sequence[Tested], share: float) -> tuple[Tested, ...]:
