@@ -120,8 +120,8 @@ class _Search:
             found = compose.compose(
                 self.spec, made, controller, tested, self.entries, (controls, split), self._cost(controller, log)
             )
-            if self.night is not None and self.night.champion is not None:
-                found["champion"] = unattended.told(made.shop, self.night.champion, tested)
+            if self.night is not None:
+                found["night"] = unattended.told(made.shop, self.night, tested)
         self.watch(Progress(phase="report", text="writing the report"))
         readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
         report.write(self.folder, found)

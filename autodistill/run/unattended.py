@@ -86,13 +86,40 @@ def readings(shop: Workshop, champion: Champion) -> Mapping[str, Reading]:
     return shop.lab.first(f"champion-{champion.sha256[:16]}", shop.folder / HOME / twins.STUDENT)
 
 
-def told(shop: Workshop, champion: Champion, found: Certification) -> dict[str, Any]:
-    """What the report says of the champion: its test, its error, and the certified student against it on each row.
+def told(shop: Workshop, night: Night, found: Certification) -> dict[str, Any]:
+    """What the report says of the night: the champion's test, and the certified student beside it, row by row.
 
     ``loss`` is how much oftener the certified student errs than the champion, with Tango limits at the policy's α a
     side: no claim rests on it, it only stops a proposal.
     """
-    out: dict[str, Any] = {
+    standing_, alpha = night.champion, shop.policy.alpha
+    out: dict[str, Any] = {"date": night.date, "champion": None, "challenger": None}
+    mine = theirs = None
+    if standing_ is not None:
+        out["champion"] = _untested(standing_)
+        if found.stands is not None and found.stands.decision is not None:
+            mine = _wrong(shop, shop.folder / HOME / twins.STUDENT)
+            out["champion"] |= {
+                "level": found.stands.level,
+                "decision": found.stands.decision,
+                "findings": plain(found.stands.found),
+                "readings": plain(dict(readings(shop, standing_))),
+                "error_audit": beside.share(mine, alpha),
+            }
+    if found.chosen is not None:
+        artefact = shop.home(found.chosen.entry.candidate) / twins.STUDENT
+        theirs = _wrong(shop, artefact)
+        out["challenger"] = {
+            "key": found.chosen.entry.candidate.key,
+            "sha256": digest(artefact.read_bytes()),
+            "error_audit": beside.share(theirs, alpha),
+            "loss": None if mine is None else beside.difference(theirs, mine, alpha),
+        }
+    return out
+
+
+def _untested(champion: Champion) -> dict[str, Any]:
+    return {
         "sha256": champion.sha256,
         "key": champion.candidate.key,
         "candidate": plain(champion.candidate),
@@ -101,22 +128,7 @@ def told(shop: Workshop, champion: Champion, found: Certification) -> dict[str, 
         "findings": [],
         "readings": plain(dict(champion.readings)),
         "error_audit": None,
-        "loss": None,
     }
-    if found.stands is None or found.stands.decision is None:
-        return out
-    wrong = _wrong(shop, shop.folder / HOME / twins.STUDENT)
-    out |= {
-        "level": found.stands.level,
-        "decision": found.stands.decision,
-        "findings": plain(found.stands.found),
-        "readings": plain(dict(readings(shop, champion))),
-        "error_audit": beside.share(wrong, shop.policy.alpha),
-    }
-    if found.chosen is not None:
-        theirs = _wrong(shop, shop.home(found.chosen.entry.candidate) / twins.STUDENT)
-        out["loss"] = beside.difference(theirs, wrong, shop.policy.alpha)
-    return out
 
 
 def _wrong(shop: Workshop, artefact: Path) -> npt.NDArray[Any]:
