@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, PairedCounts, Rows
+from autodistill.stats import Estimand, PairedCounts, Rows, marked
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,6 @@ class AccuracyLoss:
         del reference
         right = rows.tables.by(None).sum(axis=(-5, -4, -3))
         sizes = np.asarray(right.sum(axis=(-2, -1)))
-        return PairedCounts(names=("",), cells=right, sizes=sizes, harm=-1, compare="whole")
+        by_row = marked(rows, None)
+        more = {} if by_row is None else by_row.cells(*by_row.right())
+        return PairedCounts(names=("",), cells=right, sizes=sizes, harm=-1, compare="whole", **more)

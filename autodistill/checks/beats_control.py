@@ -9,7 +9,7 @@ from pydantic import Field
 
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows
+from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows, marked
 
 NAMES = {"label_only": "control"}
 
@@ -52,4 +52,6 @@ class BeatsControl:
             return NotApplicable(reason=f"the control {self.control}: {missing}")
         right = [one.decisions == seen.y for one in (seen.others[name], seen.student[seen.split])]
         cells = np.bincount(2 * right[0] + right[1], minlength=4).astype(float).reshape(1, 2, 2)
-        return PairedCounts(names=("",), cells=cells, sizes=cells.sum(axis=(-2, -1)), harm=-1, compare="whole")
+        by_row = marked(rows, None)
+        more = {} if by_row is None else by_row.cells(*right)
+        return PairedCounts(names=("",), cells=cells, sizes=cells.sum(axis=(-2, -1)), harm=-1, compare="whole", **more)

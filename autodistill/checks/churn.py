@@ -9,7 +9,7 @@ from pydantic import Field
 
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, Rows, Shares
+from autodistill.stats import Estimand, NotApplicable, Rows, Shares, marked
 
 
 @dataclass(frozen=True)
@@ -55,4 +55,6 @@ class Churn:
             | ({"population": float(n[g] / len(t))} if len(t) else {})
             for g in range(len(names))
         )
-        return Shares(names=names, count=count, n=n, details=details)
+        by_row = marked(rows, self.attribute)
+        more = {} if by_row is None else by_row.cells(changed)
+        return Shares(names=names, count=count, n=n, details=details, **more)

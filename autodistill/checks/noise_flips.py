@@ -9,7 +9,7 @@ from pydantic import Field
 
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows
+from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows, marked
 
 SCALE = 0.1
 
@@ -53,4 +53,6 @@ class NoiseFlips:
             return NotApplicable(reason=f"the teacher under noise: {why}")
         flips = [views[seen.split].decisions != views[self.view].decisions for views in (seen.teacher, seen.student)]
         cells = np.bincount(2 * flips[0] + flips[1], minlength=4).astype(float).reshape(1, 2, 2)
-        return PairedCounts(names=("",), cells=cells, sizes=cells.sum(axis=(-2, -1)), harm=1, compare="whole")
+        by_row = marked(rows, None)
+        more = {} if by_row is None else by_row.cells(*flips)
+        return PairedCounts(names=("",), cells=cells, sizes=cells.sum(axis=(-2, -1)), harm=1, compare="whole", **more)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows
+from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows, marked
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class WorstGroupLoss:
         if self.attribute is None or self.attribute not in tables.groups:
             return NotApplicable(reason=f"the table has no group column {self.attribute!r}")
         cells, sizes = tables.by(self.attribute).sum(axis=(-5, -4, -3)), tables.sizes(self.attribute)
+        by_row = marked(rows, self.attribute)
+        more = {} if by_row is None else by_row.cells(*by_row.right())
         return PairedCounts(
             names=tables.groups[self.attribute],
             cells=cells[..., :-1, :, :],
@@ -40,4 +42,5 @@ class WorstGroupLoss:
             compare="each",
             unknown=cells[..., -1, :, :],
             unknown_rows=float(sizes[..., -1].flat[0]),
+            **more,
         )

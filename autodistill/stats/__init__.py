@@ -25,8 +25,19 @@ from autodistill.stats.estimands import (
     TwoSamples,
 )
 from autodistill.stats.paired import far_paired_limits, mcnemar, paired_limits, paired_upper, tango_z
-from autodistill.stats.shares import clopper_pearson, clopper_pearson_upper, katz, mover, newcombe, wilson, z_value
-from autodistill.stats.tables import Evidence, Rows, Tables, encode_group, strata, tabulate
+from autodistill.stats.shares import (
+    clopper_pearson,
+    clopper_pearson_upper,
+    far_ratio_limits,
+    katz,
+    koopman,
+    mover,
+    newcombe,
+    ratio_limits,
+    wilson,
+    z_value,
+)
+from autodistill.stats.tables import Evidence, Marked, Rows, Tables, encode_group, marked, strata, tabulate
 
 __all__ = [
     "LABELS",
@@ -35,6 +46,7 @@ __all__ = [
     "Estimand",
     "Evidence",
     "Gap",
+    "Marked",
     "NormalGap",
     "NotApplicable",
     "PairedCounts",
@@ -50,17 +62,21 @@ __all__ = [
     "encode_group",
     "far_limits",
     "far_paired_limits",
+    "far_ratio_limits",
     "gap_bounds",
     "gap_upper",
     "growth_low",
     "growth_upper",
     "katz",
+    "koopman",
+    "marked",
     "mcnemar",
     "mover",
     "newcombe",
     "origins",
     "paired_limits",
     "paired_upper",
+    "ratio_limits",
     "strata",
     "tabulate",
     "tango_z",

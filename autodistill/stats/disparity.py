@@ -41,7 +41,7 @@ def _wider(one: Limits, other: Limits) -> Limits:
     return np.minimum(one[0], other[0]), np.maximum(one[1], other[1])
 
 
-def _signed(limits: Limits, harm: int) -> Limits:
+def signed(limits: Limits, harm: int) -> Limits:
     return limits if harm > 0 else (-limits[1], -limits[0])
 
 
@@ -92,7 +92,7 @@ class PairedGap:
     def _gap_limits(self, axis: int, level: Numbers) -> Limits:
         x, y, first, second = self.shares(axis)
         limits = mover(first, wilson(x, self._n[0], level), second, wilson(y, self._n[1], level))
-        return _signed(limits, self.harm)
+        return signed(limits, self.harm)
 
     def teacher_limits(self, level: Numbers) -> Limits:
         """Limits of u_T (Newcombe)."""
@@ -110,7 +110,7 @@ class PairedGap:
         """Limits of u_S far in the tail: the wider of Newcombe's and of MOVER on Clopper–Pearson limits."""
         x, y, first, second = self.shares(-2)
         exact = mover(first, clopper_pearson(x, self._n[0], level), second, clopper_pearson(y, self._n[1], level))
-        return _wider(self.student_limits(level), _signed(exact, self.harm))
+        return _wider(self.student_limits(level), signed(exact, self.harm))
 
     def far_change_limits(self, level: Numbers) -> Limits:
         """Limits of D far in the tail."""
@@ -125,7 +125,7 @@ class PairedGap:
         n = np.stack([np.broadcast_to(total, shape) for total in self._n])
         low, high = limits(b, c, n, level)
         d = (b - c) / np.where(n > 0, n, 1.0)
-        return _signed(mover(d[0], (low[0], high[0]), d[1], (low[1], high[1])), self.harm)
+        return signed(mover(d[0], (low[0], high[0]), d[1], (low[1], high[1])), self.harm)
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ def origins(teacher: Limits, student: Limits, change: Limits, at_most: float, gr
     quiet = _inside(teacher, at_most) & _inside(student, at_most)
     found[quiet] = LABELS.index("clear")
     for side in (1, -1):
-        (t_low, t_high), (s_low, _), (d_low, d_high) = (_signed(limits, side) for limits in (teacher, student, change))
+        (t_low, t_high), (s_low, _), (d_low, d_high) = (signed(limits, side) for limits in (teacher, student, change))
         steady = (d_high < grows) & (d_low > -grows)
         found[steady & ((s_low >= at_most) | (t_low >= at_most))] = LABELS.index("inherited")
         found[(t_low >= at_most) & (d_low > grows)] = LABELS.index("amplified")

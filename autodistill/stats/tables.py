@@ -54,7 +54,8 @@ class Evidence:
         for who, other in self.others.items():
             if not np.array_equal(other.row_ids, self.row_ids):
                 raise TableError(f"the predictions of {who!r} are of other rows than the labels", where="evidence")
-        for name, column in (("y", self.y), *self.groups.items()):
+        shared = [] if self.cluster is None else [("cluster", self.cluster)]
+        for name, column in (("y", self.y), *self.groups.items(), *shared):
             if len(column) != len(self.row_ids):
                 what = f"{name} has {len(column)} rows, not {len(self.row_ids)}"
                 raise TableError(what, where="evidence", do="give one value a row")
@@ -67,7 +68,11 @@ class Evidence:
     @property
     def turn(self) -> int:
         """−1 where the rated class is not the favourable one: what was harmful is then wanted. 1 if none is named."""
-        return -1 if self.favourable is not None and self.favourable != self.rated else 1
+        return self.turn_of(self.rated)
+
+    def turn_of(self, rated: int | None) -> int:
+        """``turn`` with another class in the place of the rated one."""
+        return -1 if self.favourable is not None and self.favourable != rated else 1
 
     @cached_property
     def encoded(self) -> Mapping[str, tuple[tuple[str, ...], IntArray]]:
@@ -75,9 +80,28 @@ class Evidence:
         return {name: encode_group(column, self.known.get(name, ())) for name, column in self.groups.items()}
 
     @cached_property
+    def clusters(self) -> IntArray | None:
+        """int64 [n]: the cluster of each row, from 0; None where every row stands for itself."""
+        if self.cluster is None:
+            return None
+        return np.asarray(np.unique(self.cluster.astype(str), return_inverse=True)[1], dtype=np.int64)
+
+    @cached_property
     def tables(self) -> "Tables":
         """The count tables of the judged split."""
-        return tabulate(self)
+        return tabulate(self, self.rated)
+
+    @cached_property
+    def _of_class(self) -> "dict[int, Tables]":
+        return {}
+
+    def tables_of(self, rated: int) -> "Tables":
+        """The same with another class in the place of the rated one."""
+        if rated == self.rated:
+            return self.tables
+        if rated not in self._of_class:
+            self._of_class[rated] = tabulate(self, rated)
+        return self._of_class[rated]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +154,42 @@ class Rows:
     evidence: Evidence | None = None
 
 
+@dataclass(frozen=True)
+class Marked:
+    """What each row [n] counts for where rows share clusters: see ``PairedCounts``."""
+
+    evidence: Evidence
+    group: IntArray
+
+    def says(self, rated: int | None) -> tuple[npt.NDArray[np.bool_], ...]:
+        """Whether the label, the teacher and the student are the class ``rated``."""
+        seen = self.evidence
+        return seen.y == rated, self._of(seen.teacher) == rated, self._of(seen.student) == rated
+
+    def right(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+        """Whether the teacher and the student decide as labelled."""
+        seen = self.evidence
+        return self._of(seen.teacher) == seen.y, self._of(seen.student) == seen.y
+
+    def cells(self, *bits: npt.NDArray[np.bool_], inside: npt.NDArray[np.bool_] | None = None) -> dict[str, Any]:
+        """``cell`` and ``group`` of an estimand, from what each row has, coarsest first; −1 where it is not inside."""
+        code = np.zeros(len(self.group), dtype=np.int8)
+        for bit in bits:
+            code = np.asarray(2 * code + bit, dtype=np.int8)
+        return {"cell": code if inside is None else np.where(inside, code, np.int8(-1)), "group": self.group}
+
+    def _of(self, views: Mapping[str, Predictions]) -> npt.NDArray[Any]:
+        return views[self.evidence.split].decisions
+
+
+def marked(rows: Rows, attribute: str | None) -> Marked | None:
+    """The rows behind the tables by group of ``attribute`` (all 0 without one), or None where none share a cluster."""
+    if rows.evidence is None or rows.evidence.cluster is None:
+        return None
+    none = np.zeros(len(rows.evidence.row_ids), dtype=np.int64)
+    return Marked(rows.evidence, none if attribute is None else rows.evidence.encoded[attribute][1])
+
+
 def encode_group(column: ObjectArray, known: tuple[str, ...] = ()) -> tuple[tuple[str, ...], IntArray]:
     """Sorted names and int64 [n] codes of a group column; "" (unknown) has the code len(names)."""
     values = column.tolist()
@@ -162,21 +222,22 @@ def strata(groups: Mapping[str, IntArray], sizes: Mapping[str, int], rows: int) 
     return stratum, of_stratum
 
 
-def tabulate(evidence: Evidence) -> Tables:
-    """Count the judged split of ``evidence`` (classification). One pass over the rows; later costs do not see them."""
+def tabulate(evidence: Evidence, rated: int | None) -> Tables:
+    """Count the judged split of ``evidence`` (classification) by class ``rated`` against the rest. One pass over the
+    rows; later costs do not see them."""
     names = {attribute: known for attribute, (known, _) in evidence.encoded.items()}
     codes = {attribute: coded for attribute, (_, coded) in evidence.encoded.items()}
     rows = len(evidence.row_ids)
     stratum, of_stratum = strata(codes, {name: len(values) for name, values in names.items()}, rows)
     size = int(stratum.max()) + 1 if rows else 0
-    y, rated = evidence.y, evidence.rated
+    y, turn = evidence.y, evidence.turn_of(rated)
     teacher = evidence.teacher[evidence.split].decisions
     student = evidence.student[evidence.split].decisions
     outcome = np.zeros(rows, dtype=np.uint8)
     for bit in (y == rated, teacher == rated, student == rated, teacher == y, student == y):
         outcome = outcome * 2 + bit
     cells = np.bincount(stratum * 32 + outcome, minlength=size * 32).astype(float).reshape(size, 2, 2, 2, 2, 2)
-    return Tables(groups=names, codes=of_stratum, cells=cells, turn=evidence.turn, rated=rated is not None)
+    return Tables(groups=names, codes=of_stratum, cells=cells, turn=turn, rated=rated is not None)
 
 
 def known_groups(evidence: Evidence) -> dict[str, tuple[str, ...]]:
