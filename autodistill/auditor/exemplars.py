@@ -32,7 +32,8 @@ def rows_to_read(evidence: Evidence, policy: Policy, students: Sequence[Predicti
 
     ``students`` are the predictions of the student trained with several seeds on the judged rows.
     """
-    said: dict[str, Any] = {"file": FILE, "shown": policy.rows_shown == "ids", "ids": [], "groups": [], "counts": {}}
+    said: dict[str, Any] = {"file": FILE, "shown": policy.rows_shown == "ids", "ids": [], "groups": []}
+    said["counts"] = dict.fromkeys(KINDS, 0)
     if not evidence.classes:
         return said | {"shown": False, "reason": "flips are of decisions, and this task is a regression"}
     decided, several = _decided(evidence, students), len(students) >= SEEDS
