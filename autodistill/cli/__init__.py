@@ -86,6 +86,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, metavar="FILE", help="where the readings go (default: stdout)")
 
     _deciding(verb)
+    one = verb("nightly", "One unattended run: resume, compare with the champion, keep or propose. It never signs.")
+    one.add_argument("file", type=Path, metavar="FILE")
+    one.add_argument("--minutes", type=_minutes, metavar="M", help="minutes of the whole night")
+    one.add_argument("--notify", action="append", default=[], metavar="URL", help="tell this address too (Apprise)")
+    one.add_argument("--schedule", choices=("cron", "systemd"), help="print the entry to install, and run nothing")
+    one.add_argument("--history", action="store_true", help="show the nights so far, and run nothing")
+
     one = verb("list", "What an experiment file can name: every room's plugins and their options.")
     one.add_argument("room", nargs="?", metavar="ROOM")
     return top

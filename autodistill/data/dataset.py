@@ -76,7 +76,9 @@ def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
         same=keys.same,
         entity=None if spec.entity is None else digest.keys(digest.rows({"": table[spec.entity]})),
         columns=tuple(names),
-        named=_named(columns.strings(table[spec.split]), Place(file, spec.split)) if isinstance(spec.split, str) else None,
+        named=_named(columns.strings(table[spec.split]), Place(file, spec.split))
+        if isinstance(spec.split, str)
+        else None,
         assign=_dealer(spec, seed, wanted, attributes, keys.row, units),
     )
     chosen = deal(keyed)

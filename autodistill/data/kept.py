@@ -181,7 +181,9 @@ class _Dealer:
             notes.append(f"{vanished} rows of the last night are no longer in the table")
         return Growth(
             first=not earlier.any(),
-            new={name: int((fresh == code).sum()) for code, name in zip((*range(len(SPLITS)), ASIDE), NAMES, strict=True)},
+            new={
+                name: int((fresh == code).sum()) for code, name in zip((*range(len(SPLITS)), ASIDE), NAMES, strict=True)
+            },
             vanished=vanished,
             gone=gone,
             notes=tuple(notes),
@@ -225,7 +227,9 @@ def _read(file: Path) -> Known | None:
         )
     except (OSError, KeyError, ValueError, TypeError, msgspec.DecodeError, pa.ArrowException) as fault:
         what = f"the splits of the nights before cannot be read: {' '.join(str(fault).split())[:120]}"
-        raise TableError(what, where=str(file), do="restore the file: without it audited rows could be trained on") from None
+        raise TableError(
+            what, where=str(file), do="restore the file: without it audited rows could be trained on"
+        ) from None
 
 
 def _write(file: Path, known: Known) -> None:

@@ -127,8 +127,8 @@ def tests(
     tested: Sequence[Tested],
     ledger: Ledger,
     *,
-    stands: Stands | None = None,
-    artefacts: Sequence[str] = (),
+    stands: Stands | None = None,  # noqa: PT028 - the name is no test's
+    artefacts: Sequence[str] = (),  # noqa: PT028
 ) -> Certification:
     """Write the shortlist down, pay for the look, test in order; ``refused`` where the rows' level is spent.
 

@@ -53,7 +53,8 @@ def search(
 ) -> Result:
     """Run an experiment file to its report, or go on where an interrupted run of it was.
 
-    ``night`` is what an unattended run adds. Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …) where the user can mend it.
+    ``night`` is what an unattended run adds. Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …)
+    where the user can mend it.
     """
     asked = file if isinstance(file, spec.Spec) else spec.load(file, {"trials": trials, "minutes": minutes})
     folder = out or Path("reports") / asked.name
@@ -85,7 +86,7 @@ class _Search:
             refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
             if there.finished and not larger(budget, there.budget):
                 return Result(folder=self.folder, report=report.read(self.folder), again=True)
-        made = prepare.prepare(self.spec, self.folder, self.watch, self.night and self.night.dataset)
+        made = prepare.prepare(self.spec, self.folder, self.watch, None if self.night is None else self.night.dataset)
         self.seconds |= made.seconds
         if there is not None:
             refuse_change(self.folder, there, made.identity)

@@ -37,5 +37,5 @@ def read_nightly(node: Node) -> Nightly:
     if not isinstance(urls, list) or not all(isinstance(one, str) and one.strip() for one in urls):
         do = "for example [$NIGHTLY_URL], an environment variable that holds the address"
         raise SpecError("should be a list of addresses", where=place.where(("notify",)), do=do)
-    checked: Nightly = validate(Nightly, values, lambda path: place.where(path))
+    checked: Nightly = validate(Nightly, values, place.where)
     return Nightly(minutes=checked.minutes, notify=tuple(urls))
