@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
+
+import numpy.typing as npt
 
 from autodistill import auditor, journal, report, spec, verdict
 from autodistill.data import Asked, Outside, outside, question
@@ -16,6 +18,8 @@ from autodistill.run import audit_record
 from autodistill.run.audit_record import Judged
 from autodistill.run.audited import AuditReport
 from autodistill.run.folder import RunFile, read_run, write_whole
+from autodistill.run.ordered import account_of
+from autodistill.stats import Evidence
 
 REPORTS = Path("reports")
 UNJUDGED = "an audit of predictions reads no artefact"
@@ -158,47 +162,62 @@ def _refuse_folder(folder: Path, identity: Mapping[str, str]) -> None:
 
 def _judge(table: Outside, asked: Asked, policy: Policy, ledger: Ledger | None) -> Judged:
     """Pay for the look, then compute the findings at its share of the level."""
-    level, look, spent = round(policy.alpha / policy.looks, 12), {}, ""
+    paid = Paid(level=round(policy.alpha / policy.looks, 12))
     if ledger is not None:
-        try:
-            paid = ledger.look(
-                table.row_digests,
-                policy=policy.sha256,
-                shortlist=_shortlist(table, asked),
-                looks=policy.looks,
-                alpha=policy.alpha,
-            )
-            level = round(paid.share, 12)
-            names = ("share", "replay", "account", "index", "used", "accounts")
-            look = {name: getattr(paid, name) for name in names} | {"looks": policy.looks, "alpha": policy.alpha}
-        except LevelSpentError as fault:
-            spent = fault.what
-    findings = auditor.audit(table.evidence, policy, level=level, rows_needed=True)
+        paid = pay(table.row_digests, shortlist(table.digests, question(asked)), policy, ledger)
+    return judge(table.evidence, policy, paid, asked.teacher_saw)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paid:
+    """The level of a look's tests, the ledger's account of it, and why the rows decide nothing ("" where they do)."""
+
+    level: float
+    look: Mapping[str, Any] = field(default_factory=dict)
+    spent: str = ""
+
+
+def pay(rows: npt.NDArray[Any], shortlist: str, policy: Policy, ledger: Ledger) -> Paid:
+    """Pay for one look at rows with these digests."""
+    try:
+        look = ledger.look(rows, policy=policy.sha256, shortlist=shortlist, looks=policy.looks, alpha=policy.alpha)
+    except LevelSpentError as fault:
+        return Paid(level=round(policy.alpha / policy.looks, 12), spent=fault.what)
+    return Paid(level=round(look.share, 12), look=account_of(look, policy))
+
+
+def judge(evidence: Evidence, policy: Policy, paid: Paid, teacher_saw: str) -> Judged:
+    """The findings at the look's level, the gaps split where there is a control, and the verdict."""
+    findings = auditor.audit(evidence, policy, level=paid.level, rows_needed=True)
     parts: tuple[Finding, ...] = ()
-    if "control" in table.evidence.others:
+    if "control" in evidence.others:
         from autodistill.auditor.attribution import attribution  # opens scipy.stats
 
-        parts = attribution(table.evidence, policy, level=level)
-    if asked.teacher_saw == "unknown":
+        parts = attribution(evidence, policy, level=paid.level)
+    if teacher_saw == "unknown":
         findings, parts = (tuple(replace(f, origin=None) for f in some) for some in (findings, parts))
-    if spent:
+    if paid.spent:
         findings = tuple(_undecided(f) for f in findings)
-    findings = (*findings, *_meters(policy))
+    return judged((*findings, *_meters(policy)), parts, policy, paid)
+
+
+def judged(findings: tuple[Finding, ...], parts: tuple[Finding, ...], policy: Policy, paid: Paid) -> Judged:
+    """What follows from these findings; INCONCLUSIVE where the rows' level is spent."""
     return Judged(
         findings=findings,
         attribution=parts,
-        verdict=_verdict(findings, policy, spent),
-        level=level,
-        look=look,
-        spent=spent,
+        verdict=_verdict(findings, policy, paid.spent),
+        level=paid.level,
+        look=paid.look,
+        spent=paid.spent,
     )
 
 
-def _shortlist(table: Outside, asked: Asked) -> str:
+def shortlist(digests: Mapping[str, str], question: Mapping[str, Any]) -> str:
     """The one candidate of this look: what both models said, and of which classes and clusters it is asked."""
-    kept = {name: value for name, value in question(asked).items() if name in {"positive", "favourable", "cluster"}}
-    models = {who: table.digests[who] for who in ("teacher", "student")}
-    return digest(encode({**models, **kept, "cross": asked.cross}))
+    kept = {name: value for name, value in question.items() if name in {"positive", "favourable", "cluster"}}
+    models = {who: digests[who] for who in ("teacher", "student")}
+    return digest(encode({**models, **kept, "cross": question["cross"]}))
 
 
 def _undecided(finding: Finding) -> Finding:

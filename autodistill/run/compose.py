@@ -12,11 +12,11 @@ from autodistill import auditor, verdict
 from autodistill.auditor import exemplars
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller
-from autodistill.records import Entry, Reading, Verdict, digest, plain
-from autodistill.run import beside
+from autodistill.records import Entry, Reading, digest, plain
+from autodistill.run import beside, decided
 from autodistill.run.attributing import Attributed
 from autodistill.run.beside import Beside
-from autodistill.run.certify import Certification, Tested
+from autodistill.run.certify import Certification
 from autodistill.run.environment import environment
 from autodistill.run.folder import write_whole
 from autodistill.run.prepare import Prepared
@@ -67,27 +67,27 @@ def compose(
     finished = [e for e in every if e.state == "finished"]
     points = np.array([_point(e, controller.objectives) for e in finished])
     front = verdict.front(points)  # empty where nothing finished
-    decided = _verdict(found, every)
+    final = decided.decide(found, every)
     return {
         "kind": "search",
         "name": spec.name,
         "title": spec.name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "verdict": plain(decided),
+        "verdict": plain(final),
         "certified": None if found.chosen is None else found.chosen.entry.candidate.key,
         "finalist": None if found.finalist is None else found.finalist.entry.candidate.key,
         "front": [finished[at].candidate.key for at in front],
         "teacher": _teacher(spec, shop, found),
         "entries": plain(every),
         "controls": _controls(shop, controls),
-        "shortlist": [_tested(one) for one in found.shortlist],
+        "shortlist": [decided.tested(one) for one in found.shortlist],
         "findings": [] if found.finalist is None else plain(found.finalist.findings),
         "attribution": plain(split.findings),
         "attribution_reason": split.reason,
         "rows_to_read": _to_read(shop, found, split),
         "worth": worth(shop, found, controls, split),
         "fairlearn": _fairlearn(shop, found),
-        "rejected_because": _rejected(every),
+        "rejected_because": decided.rejected(every),
         "policy": _policy(spec),
         "data": _data(spec, shop, made),
         "method": {
@@ -126,48 +126,6 @@ def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:
     return point
 
 
-def _verdict(found: Certification, entries: list[Entry]) -> Verdict:
-    if found.chosen is not None:
-        return Verdict(decision="PASS", because=_because(found.chosen), sentence=_accepted(found, found.chosen))
-    if found.refused:
-        return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")
-    if found.finalist is None:
-        kinds = Counter(entry.state for entry in entries)
-        said = ", ".join(f"{count} {state}" for state, count in sorted(kinds.items())) or "none was tried"
-        return Verdict(decision="FAIL", sentence=f"No student is acceptable: no candidate could be tested ({said}).")
-    decisions = {one.decision for one in found.shortlist}
-    decided = verdict.judge(found.finalist.findings)
-    sentence = f"No student is certified. {found.finalist.entry.candidate.family}: {decided.sentence}"
-    return Verdict(
-        decision="INCONCLUSIVE" if "INCONCLUSIVE" in decisions else "FAIL", because=decided.because, sentence=sentence
-    )
-
-
-def _because(one: Tested) -> tuple[str, ...]:
-    return tuple(f.id for f in one.findings if f.required)
-
-
-def _accepted(found: Certification, one: Tested) -> str:
-    size, teacher = one.entry.readings.get("size"), found.teacher_readings.get("size")
-    speed = one.entry.readings.get("latency_ratio")
-    loss = next((f for f in one.findings if f.check == "accuracy_loss"), None)
-    parts = []
-    if size and teacher and size.value and teacher.value:
-        parts.append(f"{size.value / 1000:,.1f} kB, 1/{teacher.value / size.value:,.0f} of the teacher's bytes")
-    if speed and speed.value:
-        parts.append(f"{speed.value:.2f} of its latency")
-    if loss and loss.estimate is not None and loss.high is not None:
-        less = "less" if loss.estimate >= 0 else "more"
-        bound = (
-            f"a loss of at most {100 * loss.high:.2f}"
-            if loss.high >= 0
-            else f"a gain of at least {-100 * loss.high:.2f}"
-        )
-        parts.append(f"{100 * abs(loss.estimate):.2f} points {less} accurate ({bound} at this test's level)")
-    required = sum(f.required for f in one.findings)
-    return f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
-
-
 def _teacher(spec: Spec, shop: Workshop, found: Certification) -> dict[str, Any]:
     kind, options = spec.teacher
     wrong = beside.wrong(shop, shop.teacher_predictions("audit"))
@@ -189,17 +147,6 @@ def _controls(shop: Workshop, controls: list[Beside]) -> list[dict[str, Any]]:
     return [beside.shown(shop, one, teacher) for one in controls]
 
 
-def _tested(one: Tested) -> dict[str, Any]:
-    return {
-        "key": one.entry.candidate.key,
-        "order": one.order + 1,
-        "level": one.level,
-        "decision": one.decision,
-        "power": one.power,
-        "findings": plain(one.findings),
-    }
-
-
 def _to_read(shop: Workshop, found: Certification, split: Attributed) -> dict[str, Any]:
     """The rows that a person should read, and their table in the run's folder, readable by its owner only."""
     if found.finalist is None or found.refused:
@@ -215,18 +162,6 @@ def _fairlearn(shop: Workshop, found: Certification) -> list[dict[str, Any]]:
         return []
     predictions = beside.audit_predictions(shop, found.finalist.entry.candidate)
     return auditor.fairlearn_values(shop.evidence("audit", predictions))
-
-
-def _rejected(entries: list[Entry]) -> dict[str, int]:
-    reasons: Counter[str] = Counter()
-    for entry in entries:
-        if entry.state == "broken":
-            reasons["broke"] += 1
-        for finding in entry.findings:
-            if finding.required and finding.outcome == "FAIL":
-                when = "before training" if entry.state == "refused" else "search split"
-                reasons[f"{finding.id} ({when})"] += 1
-    return dict(reasons)
 
 
 def _policy(spec: Spec) -> dict[str, Any]:

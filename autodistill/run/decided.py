@@ -1,0 +1,84 @@
+"""What certification decided, in words and as a report holds it."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodistill import verdict
+from autodistill.records import Entry, Verdict, plain
+from autodistill.run.ordered import Certification, Tested
+
+
+def decide(found: Certification, entries: Sequence[Entry]) -> Verdict:
+    """The verdict of a whole run."""
+    if found.chosen is not None:
+        return Verdict(decision="PASS", because=_because(found.chosen), sentence=_accepted(found, found.chosen))
+    if found.refused:
+        return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")
+    if found.finalist is None:
+        kinds = Counter(entry.state for entry in entries)
+        said = ", ".join(f"{count} {state}" for state, count in sorted(kinds.items())) or "none was tried"
+        return Verdict(decision="FAIL", sentence=f"No student is acceptable: no candidate could be tested ({said}).")
+    decisions = {one.decision for one in found.shortlist}
+    decided = verdict.judge(found.finalist.findings)
+    sentence = f"No student is certified. {found.finalist.entry.candidate.family}: {decided.sentence}"
+    return Verdict(
+        decision="INCONCLUSIVE" if "INCONCLUSIVE" in decisions else "FAIL", because=decided.because, sentence=sentence
+    )
+
+
+def _because(one: Tested) -> tuple[str, ...]:
+    return tuple(f.id for f in one.findings if f.required)
+
+
+def _accepted(found: Certification, one: Tested) -> str:
+    size, teacher = one.entry.readings.get("size"), found.teacher_readings.get("size")
+    speed = one.entry.readings.get("latency_ratio")
+    loss = next((f for f in one.findings if f.check == "accuracy_loss"), None)
+    parts = []
+    if size and teacher and size.value and teacher.value:
+        parts.append(f"{size.value / 1000:,.1f} kB, 1/{teacher.value / size.value:,.0f} of the teacher's bytes")
+    if speed and speed.value:
+        parts.append(f"{speed.value:.2f} of its latency")
+    if loss and loss.estimate is not None and loss.high is not None:
+        less = "less" if loss.estimate >= 0 else "more"
+        bound = (
+            f"a loss of at most {100 * loss.high:.2f}"
+            if loss.high >= 0
+            else f"a gain of at least {-100 * loss.high:.2f}"
+        )
+        parts.append(f"{100 * abs(loss.estimate):.2f} points {less} accurate ({bound} at this test's level)")
+    required = sum(f.required for f in one.findings)
+    said = f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
+    return f"{said} {_again(found)}".strip()
+
+
+def _again(found: Certification) -> str:
+    """What is said of a PASS on rows that an earlier look had read ("" where none had)."""
+    used = (found.look or {}).get("used", 0)
+    return f"Screened again on used rows ({used:,} of them): the confirmatory claim is the sealed test." if used else ""
+
+
+def tested(one: Tested) -> dict[str, Any]:
+    """One candidate of the shortlist as a report holds it."""
+    return {
+        "key": one.entry.candidate.key,
+        "order": one.order + 1,
+        "level": one.level,
+        "decision": one.decision,
+        "power": one.power,
+        "findings": plain(one.findings),
+    }
+
+
+def rejected(entries: Iterable[Entry]) -> dict[str, int]:
+    """What refused candidates failed, and how many failed it."""
+    reasons: Counter[str] = Counter()
+    for entry in entries:
+        if entry.state == "broken":
+            reasons["broke"] += 1
+        for finding in entry.findings:
+            if finding.required and finding.outcome == "FAIL":
+                when = "before training" if entry.state == "refused" else "search split"
+                reasons[f"{finding.id} ({when})"] += 1
+    return dict(reasons)
