@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from autodistill.cli import audited
 from autodistill.cli.display import console, duration
 from autodistill.records import Candidate, Entry, Finding
 from autodistill.report import sentence
@@ -58,6 +59,7 @@ def audit_summary(found: Mapping[str, Any], folder: Path) -> None:
     unjudged = found["method"].get("not_judged") or []
     if unjudged:
         out.print(f"Not judged, since predictions cannot show it: {', '.join(unjudged)}.")
+    audited.show(out, found)
     out.print(f"Report: {folder / 'report.html'}")
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from autodistill.data import digest
 from autodistill.data.columns import Place
-from autodistill.data.predicted import coded, matching
+from autodistill.data.labels import coded
+from autodistill.data.predicted import matching
 from autodistill.records import ObjectArray, Predictions
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from autodistill.data import identity
 from autodistill.data.asked import BETWEEN, GroupSpec
 from autodistill.data.columns import Place
 from autodistill.data.groups import groups
-from autodistill.data.predicted import Labels, Said, coded, key, matching, ordered, predictions, said, values
+from autodistill.data.labels import coded, decided_at, labelled, rating, readable, together
+from autodistill.data.predicted import matching, predictions, said, values
 from autodistill.data.table import read
-from autodistill.data.target import MOST, REGRESSION
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
 from autodistill.records import IntArray, ObjectArray, Predictions
@@ -101,14 +101,14 @@ def outside(frame: Any, asked: Asked) -> Outside:
         classes: tuple[str, ...] = ()
         rated: tuple[int | None, int | None] = (None, None)
     else:
-        labels, label = _labels(table, asked, name)
+        labels, label = labelled(table, asked, name)
         models = {role: said(table, column, labels, name) for role, column in who.items()}
-        classes = _classes(labels, models, name)
+        classes = together(labels, models, name)
         y = np.array([classes.index(one) for one in labels.classes], dtype=np.int64)[label]
         spoken = {role: predictions(one, classes, ids, labels) for role, one in models.items()}
         judged = {role: one.note for role, one in models.items()}
-        rated = _rated(labels, asked, classes, name)
-        threshold = _threshold(labels, models)
+        rated = rating(labels, asked, classes, name)
+        threshold = decided_at(labels, models)
     others = {"control": spoken["control"]} if "control" in spoken else {}
     if classes:
         others["majority"] = _majority(y, classes, ids)
@@ -142,7 +142,7 @@ def _table(frame: Any) -> tuple[pa.Table, str]:
         return read(Path(frame)), str(frame)
     try:
         table = frame if isinstance(frame, pa.Table) else _arrow(frame)
-    except (pa.ArrowException, ValueError, TypeError, OverflowError) as fault:
+    except (pa.ArrowException, ValueError, TypeError, AttributeError, OverflowError) as fault:
         what = f"it cannot be read as a table ({' '.join(str(fault).split())[:160]})"
         raise TableError(what, where=FRAME, do="columns of one length, each of one kind of value") from None
     twice = sorted({n for n in table.column_names if table.column_names.count(n) > 1})
@@ -179,17 +179,21 @@ def _used(table: pa.Table, asked: Asked, file: str) -> list[str]:
             raise TableError(both if role != played[name] else f"column {name!r} is named as {role} twice", where=file,
                              do="give it one part")  # fmt: skip
         played[name] = role
+    readable(played, file)
     return list(played)
 
 
 def _groups(table: pa.Table, asked: Asked, file: str) -> tuple[Mapping[str, ObjectArray], list[str]]:
     crossed = tuple(GroupSpec(column=BETWEEN.join(parts), cross=parts) for parts in asked.cross)
     for one in crossed:
-        if one.column in asked.groups:
+        if len(one.cross) > 1 and one.column in asked.groups:
             raise TableError(
                 f"{one.column!r} is a group column and an intersection", where=file, do="rename the column"
             )
-    return groups(table, (*(GroupSpec(column=name) for name in asked.groups), *crossed), file)
+    found, notes = groups(table, (*(GroupSpec(column=name) for name in asked.groups), *crossed), file)
+    for name, column in found.items():
+        readable(set(column.tolist()), str(Place(file, name)))
+    return found, notes
 
 
 def _ids(table: pa.Table, asked: Asked, file: str) -> npt.NDArray[Any]:
@@ -218,74 +222,6 @@ def _cluster(table: pa.Table, asked: Asked, file: str) -> IntArray | None:
     if len(names) < 2:
         raise TableError(f"only one cluster, {names[0]!r}", where=str(place), do="rows of two clusters or more")
     return codes
-
-
-def _labels(table: pa.Table, asked: Asked, file: str) -> tuple[Labels, IntArray]:
-    """The classes of the label column, and the class of each row among them."""
-    place = Place(file, asked.label)
-    names, codes = coded(table[asked.label], place)
-    if (codes < 0).any():
-        what = f"the label is missing in {int((codes < 0).sum()):,} rows"
-        raise TableError(what, where=place.rows(codes < 0), do="label those rows, or take them out yourself")
-    if len(names) < 2:
-        raise TableError(f"only one class, {names[0]!r}", where=str(place), do="a table with two classes or more")
-    many = len(names) > MOST or (
-        pa.types.is_floating(table[asked.label].type) and len(names) > max(20, len(codes) / 10)
-    )
-    if many:
-        raise TableError(f"{len(names):,} classes in {len(codes):,} rows", where=str(place), do=REGRESSION)
-    means: dict[Any, str] = {}
-    for name in names:
-        if key(name) in means:
-            what = f"{means[key(name)]!r} and {name!r} are one label"
-            raise TableError(what, where=place.rows(codes == names.index(name)), do="write it one way")
-        means[key(name)] = name
-    classes = ordered(names)
-    labels = Labels(classes=classes, threshold=asked.threshold)
-    positive = _class(asked.positive, "positive", labels, place) or _usual(classes)
-    if asked.threshold is not None and (len(classes) != 2 or positive is None):
-        what = "a threshold needs two classes, and the one that it is for"
-        raise TableError(what, where=str(place), do="name it with --positive, or leave the threshold out")
-    order = np.array([classes.index(name) for name in names], dtype=np.int64)
-    return Labels(classes=classes, positive=positive, threshold=asked.threshold), order[codes]
-
-
-def _class(name: str | None, role: str, labels: Labels, place: Place) -> str | None:
-    if name is None:
-        return None
-    found = labels.named(name)
-    if found is None:
-        raise TableError(f"no class {name!r} ({role})", where=str(place), do=suggest(name, labels.classes))
-    return found
-
-
-def _usual(classes: tuple[str, ...]) -> str | None:
-    """The positive class where labels are 0 and 1, −1 and 1, or false and true."""
-    means = {key(name): name for name in classes}
-    return means[1.0] if set(means) in ({0.0, 1.0}, {-1.0, 1.0}) else None
-
-
-def _classes(labels: Labels, models: Mapping[str, Said], file: str) -> tuple[str, ...]:
-    """The classes of labels and models together."""
-    classes = ordered({*labels.classes, *(name for one in models.values() for name in one.names)})
-    if len(classes) > len(labels.classes) and (labels.threshold is not None or any(m.single for m in models.values())):
-        role, odd = next((r, n) for r, m in models.items() for n in m.names if n not in labels.classes)
-        what = f"{odd!r} is no label, and probabilities of one class are given beside it"
-        raise TableError(what, where=str(Place(file, models[role].asked)), do="decisions as the labels are written")
-    return classes
-
-
-def _rated(labels: Labels, asked: Asked, classes: tuple[str, ...], file: str) -> tuple[int | None, int | None]:
-    positive = None if labels.positive is None else classes.index(labels.positive)
-    named = _class(asked.favourable, "favourable", labels, Place(file, asked.label))
-    return positive, positive if named is None else classes.index(named)
-
-
-def _threshold(labels: Labels, models: Mapping[str, Said]) -> float | None:
-    if labels.threshold is not None and all(one.scores is None for one in models.values()):
-        what = f"threshold {labels.threshold:g}, but both models give decisions"
-        raise TableError(what, do="give probabilities, or leave the threshold out")
-    return labels.threshold or (0.5 if any(one.single for one in models.values()) else None)
 
 
 def _regression(

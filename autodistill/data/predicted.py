@@ -3,9 +3,8 @@
 Values are matched to the labels by what they mean: 1, 1.0, "1" and true are one value, 0, "0" and false another.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import numpy as np
@@ -13,17 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from autodistill.data import columns
-from autodistill.data.columns import NUMBER, Place
+from autodistill.data.columns import Place
+from autodistill.data.labels import NUMERIC, Labels, coded, key, ordered
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
 from autodistill.records import FloatArray, IntArray, Predictions, decide
 
 SUM = 1e-3
 """How far the probabilities of a row may be from 1 together."""
-
-Key = str | float
-_NUMBER = re.compile(NUMBER)
-_BOOLEAN: Mapping[str, float] = {"true": 1.0, "false": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,52 +36,6 @@ class Said:
     scores: FloatArray | None = None
     single: bool = False
     note: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Labels:
-    """The label's classes in order; ``positive`` and ``threshold`` as asked, or as the labels give them."""
-
-    classes: tuple[str, ...]
-    positive: str | None = None
-    threshold: float | None = None
-    keys: Mapping[Key, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "keys", {key(name): name for name in self.classes})
-
-    def named(self, text: str) -> str | None:
-        """The class that a cell means, or None."""
-        return text if text in self.classes else self.keys.get(key(text))
-
-
-def key(text: str) -> Key:
-    """What a cell means: a number, a truth value as one, or its text."""
-    if _NUMBER.match(text):
-        return float(text)
-    return _BOOLEAN.get(text.casefold(), text)
-
-
-def ordered(names: Iterable[str]) -> tuple[str, ...]:
-    """Classes in order: numbers by value, else by name."""
-    listed = sorted(names)
-    if all(_NUMBER.match(name) for name in listed):
-        listed.sort(key=float)
-    return tuple(listed)
-
-
-def coded(column: pa.ChunkedArray, place: Place) -> tuple[tuple[str, ...], IntArray]:
-    """The distinct known cells as text, and int64 [n] which of them a row has (−1: missing)."""
-    columns.kind(column, place)
-    flat = column.combine_chunks()
-    encoded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat)
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-    texts = columns.strings(pa.chunked_array([encoded.dictionary])).tolist() if len(encoded.dictionary) else []
-    names = tuple(sorted({text for text in texts if text}))
-    at = {name: code for code, name in enumerate(names)}
-    lookup = np.array([at.get(text, -1) for text in texts] + [-1], dtype=np.int64)
-    codes = pc.fill_null(encoded.indices, len(texts)).to_numpy(zero_copy_only=False)
-    return names, np.asarray(lookup[codes.astype(np.int64)])
 
 
 def matching(asked: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -106,8 +56,8 @@ def said(table: pa.Table, asked: str, labels: Labels, file: str) -> Said:
         return _decisions(table, asked, labels, place)
     values = columns.numbers(table[asked], place)
     known = [number for number in map(key, labels.classes) if isinstance(number, float)]
-    fits = np.isin(values, known)
-    if fits.all() or (fits.any() and bool((values == np.round(values)).all())):
+    fits, whole = np.isin(values, known), bool((values == np.round(values)).all())
+    if fits.all() or (whole and (fits.any() or labels.positive is None)):
         return _decisions(table, asked, labels, place)
     return _one(values, asked, labels, place)
 
@@ -144,7 +94,7 @@ def _complete(column: pa.ChunkedArray, place: Place) -> None:
 
 def _numeric(column: pa.ChunkedArray, place: Place) -> bool:
     names, _ = coded(column, place)
-    return bool(names) and all(_NUMBER.match(name) for name in names)
+    return bool(names) and all(NUMERIC.match(name) for name in names)
 
 
 def _decisions(table: pa.Table, asked: str, labels: Labels, place: Place) -> Said:
