@@ -112,7 +112,7 @@ def judged(night: Asked, worked: Worked) -> Record:
               "first": growth.first},
         seconds={} if report is None else dict(report["cost"]["seconds"]),
         budget_minutes=night.minutes,
-        notes=[*worked.notes, *growth.notes, *([] if report is None else report["notes"])],
+        notes=[*worked.notes, *growth.notes],
         choose=night.spec.policy.choose,
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 The rule, exactly:
 
-* **failed**: the night broke; the reason is kept, and the next night starts clean.
+* **failed**: the night broke, or no candidate of it came to an end; the reason is kept, and the next night starts clean.
 * **inconclusive**: nothing could be tested, because the level of these rows is spent (fresh rows are needed); or no
   student stands yet and none is certified, while at least one test is undecided (more rows are needed).
 * **drift**: the champion FAILs a required test tonight, shown at its share of the look divided by all its statements.
@@ -77,11 +77,13 @@ class Challenger:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What a night saw. ``refused`` says why no test was made; ``open`` is whether a listed student was undecided."""
+    """What a night saw. ``refused`` says why no test was made, ``broke`` why no candidate came to an end; ``open`` is
+    whether a listed student was undecided."""
 
     champion: Champion | None = None
     challenger: Challenger | None = None
     refused: str = ""
+    broke: str = ""
     open: bool = False
     rows_needed: int | None = None
 
@@ -102,10 +104,12 @@ class Decided:
 
 
 def decide(seen: Seen) -> Decided:
-    """The outcome of a night that did not break."""
+    """The outcome of a night whose work was done."""
     if seen.refused:
         return Decided(outcome="inconclusive", sentence=f"needs fresh rows: {seen.refused}")
     champion, challenger = seen.champion, seen.challenger
+    if seen.broke and (champion is None or champion.decision != "FAIL"):
+        return Decided(outcome="failed", sentence=f"the night broke: {seen.broke}")
     if champion is None:
         return _first(seen)
     if challenger is not None and challenger.sha256 == champion.sha256:
@@ -188,9 +192,19 @@ def seen(report: Mapping[str, Any]) -> Seen:
         champion=champion,
         challenger=challenger,
         refused="" if looked or not (listed or stood) else next(iter(report["notes"]), "the rows were not read"),
+        broke=_broke(report["entries"]),
         open=any(one["decision"] == "INCONCLUSIVE" for one in listed),
         rows_needed=max(needed, default=None),
     )
+
+
+def _broke(entries: Sequence[Mapping[str, Any]]) -> str:
+    """Why there is nothing to decide about: no candidate at all, or all broken."""
+    if not entries:
+        return "no candidate was tried: the budget was over before the first"
+    if all(one["state"] == "broken" for one in entries):
+        return f"all {len(entries)} candidates broke ({entries[0]['reason'][:200]})"
+    return ""
 
 
 def entry(report: Mapping[str, Any], key: str) -> Mapping[str, Any]:
