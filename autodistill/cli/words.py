@@ -9,7 +9,7 @@ import msgspec
 from autodistill.cli import audited
 from autodistill.cli.display import console, duration
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.report import sentence
+from autodistill.report import attribution, model, sentence
 
 MARK = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE", "BROKEN": "BROKEN"}
 STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "BROKEN": "red"}
@@ -38,6 +38,8 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
     out.print(table(found, (e for e in entries(found) if e.candidate.key in keep)))
     if found.get("worth"):
         out.print(f"Was distillation worth it? {found['worth']['sentence']}")
+    if attribution(found):
+        out.print(attribution(found))
     floor = (found["measure"] or {}).get("runtime_floor")
     if floor and floor["value"]:
         out.print(f"Runtime floor (a graph of one node): {floor['value']:.1f} {floor['unit']} a call.")
@@ -56,6 +58,9 @@ def audit_summary(found: Mapping[str, Any], folder: Path) -> None:
     out.print()
     for who in ("teacher", "student"):
         out.print(f"{who.capitalize()} {found[who]['name']}: {_error(found[who].get('error_audit'))}")
+    line = attribution(found)
+    if line:
+        out.print(line)
     unjudged = found["method"].get("not_judged") or []
     if unjudged:
         out.print(f"Not judged, since predictions cannot show it: {', '.join(unjudged)}.")
@@ -103,7 +108,8 @@ def table(found: Mapping[str, Any], rows: Iterable[Entry]) -> Any:
     )  # fmt: skip
     for control in found["controls"]:
         out.add_row(
-            f"control: {control['title']}", _percent(control["error"]), _percent(_value(control["audit_error"])),
+            f"control: {model(str(control['title']))}",
+            _percent(control["error"]), _percent(_value(control["audit_error"])),
             *_costs(control["readings"]), control["reason"],
         )  # fmt: skip
     return out

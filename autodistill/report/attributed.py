@@ -11,8 +11,6 @@ import msgspec
 from autodistill.records import Finding
 from autodistill.report import bars, numbers
 
-CERTAIN = frozenset({"amplified", "introduced", "introduced (reversed)", "mitigated"})
-"""Origins that say that the gap has changed."""
 RECIPE = "/recipe"
 
 
@@ -37,10 +35,12 @@ def _other(finding: Finding) -> tuple[float, float | None, float | None] | None:
     return float(part["estimate"]), part.get("low"), part.get("high")
 
 
-def _sure(low: float | None, high: float | None, turn: int) -> bool:
-    """Whether a part is certainly on the side of the whole change."""
-    end = low if turn > 0 else high
-    return end is not None and turn * end > 0
+def _turned(part: tuple[float, float | None, float | None], turn: int) -> tuple[float, float | None, float | None]:
+    """A part with its limits, positive on the side of the change that it is part of."""
+    estimate, low, high = part
+    if turn > 0:
+        return part
+    return -estimate, None if high is None else -high, None if low is None else -low
 
 
 def _points(value: float, low: float | None, high: float | None) -> str:
@@ -48,27 +48,28 @@ def _points(value: float, low: float | None, high: float | None) -> str:
     return numbers.points(value) + bounds
 
 
-def clause(finding: Finding, origin: str | None = None) -> str:
-    """One attribution as a sentence; ``origin`` is the label of the gap that it splits, if it has one."""
+def clause(finding: Finding, turn: int = 1, certain: bool = True) -> str:
+    """One attribution as sentences. ``turn`` is −1 where the change that it splits is negative, and is told as its
+    opposite; ``certain``: that change is surely not nothing."""
     other = _other(finding)
     if finding.estimate is None or other is None:
         return finding.note or "What of it is distillation's doing is not known: the reason was not recorded."
-    change = finding.estimate + other[0]
-    turn = 1 if change >= 0 else -1
-    did, without = _sure(finding.low, finding.high, turn), _sure(other[1], other[2], turn)
-    against = _sure(finding.low, finding.high, -turn)
+    mine, other = (_turned(part, turn) for part in ((finding.estimate, finding.low, finding.high), other))
     twins = "its twins without distillation show" if _seeds(finding) > 1 else "its twin without distillation shows"
-    whose = "On average over seeds, " if finding.id.endswith(RECIPE) else ""
-    start = f"{whose}{twins} {_points(*other)} of it, and {_points(finding.estimate, finding.low, finding.high)} "
-    judged = _judged(did, without, against, origin)
-    return f"{start[:1].upper()}{start[1:]}came with distillation: {judged}{_about(finding)}."
+    start = f"On average over seeds, {twins}" if finding.id.endswith(RECIPE) else twins[:1].upper() + twins[1:]
+    parts = f"{start} {_points(*other)} of it, and {_points(*mine)} came with distillation"
+    return f"{parts}: {_judged(mine, other, certain)}. {_about(finding)}."
 
 
-def _judged(did: bool, without: bool, against: bool, origin: str | None) -> str:
+def _judged(
+    mine: tuple[float, float | None, float | None], other: tuple[float, float | None, float | None], certain: bool
+) -> str:
+    did, without = (part[1] is not None and part[1] > 0 for part in (mine, other))
+    against = mine[2] is not None and mine[2] < 0
     if did and without:
         return "distillation did part of it, and part comes without it too (capacity, data or objective)"
     if did:
-        return "distillation did it" if origin in CERTAIN else "distillation moved it that way"
+        return "distillation did it" if certain else "distillation moved it that way"
     if without:
         held = ", and distillation works against it" if against else ""
         return f"it comes without distillation too (capacity, data or objective){held}"
@@ -84,10 +85,10 @@ def _about(finding: Finding) -> str:
     """What the statement speaks of."""
     about, seeds = finding.details.get("about"), _seeds(finding)
     if about == "the recipe":
-        return f" (about the recipe: {seeds} seeds of student and twin)"
+        return f"About the recipe: {seeds} seeds of student and twin"
     if about == "this artefact":
-        return f" (about this student: against {seeds} seeds of its twin)"
-    return " (descriptive: one control, one seed)"
+        return f"About this student: against {seeds} seeds of its twin"
+    return "Descriptive: one control, one seed"
 
 
 def cell(found: list[Finding], over: bars.Domain) -> dict[str, Any] | None:
@@ -118,7 +119,7 @@ def line(report: Mapping[str, Any]) -> str:
         if did
         else (f"in none of {len(found)} differences do these rows show distillation's own part")
     )
-    return f"Attribution: {where}{_about(found[0])}."
+    return f"Attribution: {where}. {_about(found[0])}."
 
 
 def _named(finding: Finding) -> str:

@@ -59,6 +59,7 @@ def _group_table(
     for f in found:
         by_group.setdefault((str(f.group), str(f.reference or "")), []).append(f)
     known = words.rate(found[0])
+    shares = any(f.teacher is not None for f in found)
     notes = {f.note for f in found} if len(by_group) > 1 or not found[0].required else set()
     heads = {"at_most": "Gap now", "grows_by_at_most": "Growth of the gap", "gap_growth": "Growth of the gap"}
     heads = heads if check in {"group_gap", "score_gap"} else HEADS.get(check, {})
@@ -71,7 +72,7 @@ def _group_table(
         "title": named[:1].upper() + named[1:] if check in {"group_gap", "score_gap"} else words.check_title(check),
         "check": check,
         "attribute": attribute,
-        "says": f"share of {known.what} that a model {known.does}" if known else "",
+        "says": f"share of {known.what} that a model {known.does}" if known and shares else "",
         "columns": [heads.get(kind, words.check_title(kind)) for kind in kinds],
         "rows": [
             _group_row(group, table, kinds, scales)
@@ -81,7 +82,7 @@ def _group_table(
         "parts": bool(parts),
         "origins": any(f.origin for f in found),
         "note": notes.pop() if len(notes) == 1 else "",
-        "shares": any(f.teacher is not None for f in found),
+        "shares": shares,
         "counted": (known.what if known else "rows").capitalize(),
     }
 
@@ -104,11 +105,24 @@ def _group_row(
         "teacher_reference": f"{against} {rest[0]}" if rest[0] else "",
         "student_reference": f"{against} {rest[1]}" if rest[1] else "",
         "change": words.step(first),
-        "tests": [_test_cell(by_kind.get(kind), scales[kind]) for kind in kinds],
+        "tests": _test_cells(by_kind, kinds, scales),
         "origin": next((f.origin for f in found if f.origin), None),
         "origin_words": next((words.ORIGINS.get(f.origin, f.origin) for f in found if f.origin), ""),
         "sentences": [sentences.sentence(f) for f in found],
     }
+
+
+def _test_cells(
+    by_kind: Mapping[str, Finding], kinds: list[str], scales: Mapping[str, bars.Domain]
+) -> list[dict[str, Any] | None]:
+    """A cell a limit; what is noted of all of them stands in the first only."""
+    cells = [_test_cell(by_kind.get(kind), scales[kind]) for kind in kinds]
+    met: set[str] = set()
+    for cell in cells:
+        if cell is not None:
+            cell["note"] = "" if cell["note"] in met else cell["note"]
+            met.add(cell["note"])
+    return cells
 
 
 def _test_cell(finding: Finding | None, over: bars.Domain) -> dict[str, Any] | None:

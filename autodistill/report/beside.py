@@ -78,7 +78,7 @@ def audit(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
         "certified": False,
         "teacher": str(teacher.get("name", "not named")),
         "settings": [],
-        "notes": [*map(str, teacher.get("notes", ()))],
+        "notes": [] if report.get("notes") else [*map(str, teacher.get("notes", ()))],
         "present": True,
         "rows": rows,
     }

@@ -50,9 +50,20 @@ def _item(found: list[Finding], split: list[Finding], directed: bool) -> dict[st
         "text": _told(first, directed),
         "origin": origin,
         "origin_words": words.ORIGINS.get(origin, origin) if origin else "",
-        "doing": [attributed.clause(f, origin) for f in split],
+        "doing": [attributed.clause(f, *_changed(first, origin)) for f in split],
         "tests": [_test(f) for f in found],
     }
+
+
+def _changed(finding: Finding, origin: str | None) -> tuple[int, bool]:
+    """The sign of the change that an attribution splits, and whether there surely is one."""
+    gap = finding.details.get("change")
+    moved = finding.estimate if gap is None else gap
+    turn = -1 if moved is not None and float(moved) < 0 else 1
+    low = _moved(finding, turn)[0] if gap is not None else None
+    if gap is None and None not in (finding.low, finding.high):
+        low = min(turn * float(end) for end in (finding.low, finding.high) if end is not None)
+    return turn, origin in CHANGED or (low is not None and low > 0)
 
 
 def _rank(worst: Finding, origin: str | None) -> int:

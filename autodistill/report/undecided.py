@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autodistill.records import Finding
-from autodistill.report import attributed, chart, numbers, terms, words
+from autodistill.report import attributed, chart, numbers, words
 
 OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"})
+LEAN = "these data lean towards a FAIL"  # said in the column of rows already
 UNKNOWN = ("", "(unknown)", "unknown")
 
 
@@ -17,7 +18,7 @@ def section(report: Mapping[str, Any], found: Iterable[Finding]) -> dict[str, An
     return {
         "open": [_open(f, n_min) for f in every if f.required and f.outcome in OPEN],
         "margins": margins,
-        "able": all(line["able"] for line in margins),
+        "able": all(line["able"] for line in margins if not line["standing"]),
         "origins": _origins(every),
         "groups": [*_unknown(report), *_capped(every), *_excluded(report, every)],
     }
@@ -36,7 +37,7 @@ def _open(finding: Finding, n_min: int | None) -> dict[str, str]:
 
 
 def _title(finding: Finding) -> str:
-    return terms.test(finding.id) if finding.group is None else f"{_about(finding)}{_kind(finding)}"
+    return f"{_about(finding)}{_kind(finding)}"
 
 
 def _about(finding: Finding) -> str:
@@ -61,8 +62,12 @@ def _rows(finding: Finding) -> str:
 
 def _why(finding: Finding) -> str:
     if finding.outcome == "INCONCLUSIVE" and finding.estimate is not None and finding.limit is not None:
-        held = f"{words.measured(finding)} reaches over the limit of {words.amount(finding, finding.limit)}"
-        return f"{held}; {finding.note}" if finding.note else held
+        beyond = finding.limit_kind != "at_least" and finding.low is not None and finding.low > finding.limit
+        lies = "is beyond" if beyond else "lies on both sides of"
+        notes = [part for part in finding.note.split("; ") if part and part != LEAN]
+        return "; ".join(
+            [f"{words.measured(finding)} {lies} the limit of {words.amount(finding, finding.limit)}", *notes]
+        )
     return finding.note or "the reason was not recorded"
 
 
@@ -92,7 +97,8 @@ def _margins(found: list[Finding]) -> list[dict[str, Any]]:
             {
                 "test": f"{_about(worst)}{_kind(worst)}",
                 "attribute": str(worst.options.get("attribute") or ""),
-                "who": words.who(worst) if len(same) > 1 else "",
+                "who": words.who(worst),
+                "standing": worst.check in words.SIGNED and worst.limit_kind == "at_most",
                 "margin": words.amount(worst, margin),
                 "limit": words.amount(worst, limit),
                 "able": margin < limit,
