@@ -67,8 +67,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("run", type=Path, metavar="RUN")
     one.add_argument("--all", action="store_true", help="every candidate, not only the front")
 
-    one = verb("report", "Render a run's report again from its records.")
+    one = verb("report", "Render a run's report again from its records, or judge the run again under another policy.")
     one.add_argument("run", type=Path, metavar="RUN")
+    one.add_argument(
+        "--policy", type=Path, metavar="FILE", help="judge the run again under this policy: a look is paid"
+    )
+    one.add_argument("--out", type=Path, metavar="DIR", help="where that goes (default: RUN/policies/DIGEST)")
     one.add_argument("--track", metavar="URI", help="copy the run to this MLflow address too (idempotent)")
 
     one = verb("predict", "Score new rows with the run's student.")

@@ -6,20 +6,23 @@ Loaded when asked for: a reader of reports needs neither the optimiser nor the t
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["AuditReport", "Result", "audit", "predict", "search"]
+__all__ = ["AuditReport", "Rejudged", "Result", "audit", "predict", "rejudge", "search"]
 
 if TYPE_CHECKING:
     from autodistill.run.audited import AuditReport
     from autodistill.run.auditing import audit
     from autodistill.run.predicting import predict
+    from autodistill.run.rejudging import Rejudged, rejudge
     from autodistill.run.searching import Result, search
 
 _WHERE = {
     "AuditReport": "audited",
     "audit": "auditing",
+    "Rejudged": "rejudging",
     "Result": "searching",
     "search": "searching",
     "predict": "predicting",
+    "rejudge": "rejudging",
 }
 
 
