@@ -170,15 +170,6 @@ def test_regression_is_not_counted() -> None:
     assert auditor.power(judged, policy(*LINES), 1.0) == 0.0
 
 
-def test_clustered_rows_are_not_taken_for_independent_ones() -> None:
-    found = simulated(200)
-    judged = auditor.Evidence(**{**vars_of(found), "cluster": found.row_ids // 4})
-    findings = auditor.audit(judged, policy(*LINES))
-    assert {f.outcome for f in findings} == {"NOT_APPLICABLE"}
-    assert verdict.judge(findings).decision == "INCONCLUSIVE"
-    assert auditor.power(judged, policy(*LINES), 1.0) == 0.0
-
-
 def test_simulated_tables_hold_only_what_rows_can_hold() -> None:
     random = np.random.default_rng(2)
     for classes in (("no", "yes"), ("a", "b", "c", "d")):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodistill import verdict
-from autodistill.auditor import gains, gaps, leaks, losses, rowlevel, shown
+from autodistill.auditor import gains, gaps, leaks, losses, ratios, rowlevel, shown
 from autodistill.auditor.forecast import Certifiable, certifiable, power
 from autodistill.auditor.look import Look
 from autodistill.records import Finding, Policy
@@ -21,6 +21,7 @@ from autodistill.stats import (
     Rows,
     RowSums,
     Shares,
+    TwoSamples,
     z_value,
 )
 from autodistill.stats.tables import known_groups
@@ -73,9 +74,6 @@ def _line(look: Look, line: verdict.Line, evidence: Evidence) -> Sequence[Findin
 def _why_not(line: verdict.Line, evidence: Evidence) -> str:
     if not evidence.classes and line.compare in COUNTED and not getattr(line.check, "regression", False):
         return "counts classes, and this task is a regression"
-    if evidence.cluster is not None and (line.required or line.compare != "classes"):
-        # A test that takes clustered rows for independent ones passes 12–30 % falsely (AUDIT §5).
-        return "rows share clusters, and no test here knows of them yet"
     if not len(evidence.row_ids):
         return f"the {evidence.split} split has no rows"
     missing = [v for v in getattr(line.check, "views", ()) if v != "audit" and v not in evidence.student]
@@ -93,6 +91,9 @@ def _why_not(line: verdict.Line, evidence: Evidence) -> str:
 
 def _infer(look: Look, line: verdict.Line, found: Estimand) -> Sequence[Finding]:
     """The inference that belongs to the estimand's type (AUDIT §5)."""
+    if look.clustered and (isinstance(found, TwoSamples) or getattr(found, "cell", found) is None):
+        # A test that takes clustered rows for independent ones passes 12–30 % falsely (AUDIT §5).
+        found = NotApplicable(reason="rows share clusters, and this check does not say which rows it counts")
     match found:
         case NotApplicable(reason=reason):
             return losses.nothing(look, line, reason)
@@ -101,7 +102,7 @@ def _infer(look: Look, line: verdict.Line, found: Estimand) -> Sequence[Finding]
         case PairedCounts(compare="each"):
             return losses.each(look, line, found)
         case PairedCounts(compare="ratio"):
-            return shown.ratios(look, line, found)
+            return ratios.findings(look, line, found)
         case PairedCounts() | Counts():
             return gaps.findings(look, line, found)
         case RowSums():
@@ -129,8 +130,10 @@ def search_z(findings: Sequence[Finding]) -> float:
         if finding.limit is None or finding.estimate is None or finding.high is None:
             worst = -float("inf") if finding.outcome == "FAIL" else worst
             continue
-        reach = max(finding.high - finding.estimate, 1e-12)
-        z = float(z_value(finding.level)) * (finding.limit - finding.estimate) / reach
+        # A limit from below is kept by the other end.
+        end, side = (finding.low, -1.0) if finding.limit_kind == "at_least" else (finding.high, 1.0)
+        reach = max(side * ((finding.estimate if end is None else end) - finding.estimate), 1e-12)
+        z = float(z_value(finding.level)) * side * (finding.limit - finding.estimate) / reach
         worst = min(worst, z)
     return worst
 

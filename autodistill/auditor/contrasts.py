@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from autodistill.auditor import clusters
+from autodistill.auditor.look import Look
 from autodistill.records import LimitKind
 from autodistill.stats import Counts, Gap, NormalGap, PairedCounts, PairedGap, gap_upper, growth_upper
 from autodistill.stats.shares import Floats
@@ -35,13 +37,25 @@ def sides(
     return np.stack(groups, axis=axis), np.stack(rests, axis=axis)
 
 
-def gap_of(found: PairedCounts | Counts, pairs: Sequence[tuple[str, str]]) -> Gap:
-    """The contrasts ``pairs`` with their limits: closed forms for fixed denominators, else resampled errors."""
+def gap_of(found: PairedCounts | Counts, pairs: Sequence[tuple[str, str]], look: Look | None = None) -> Gap:
+    """The contrasts ``pairs`` with their limits: closed forms for fixed denominators, else resampled errors; where rows
+    of ``look`` share clusters, from those."""
     if isinstance(found, PairedCounts):
         group, rest = sides(found.cells, found.unknown, found.names, pairs, -3)
-        return PairedGap(group, rest, found.harm)
+        by_cluster = None if look is None else clusters.gap(look, found, pairs, group, rest)
+        return by_cluster or PairedGap(group, rest, found.harm)
     group, rest = sides(found.tables, found.unknown, found.names, pairs, -4)
-    return resampled(found, group, rest)
+    rates = None if look is None else clusters.rates(look, found, pairs, _gaps(found, group, rest))
+    return rates or resampled(found, group, rest)
+
+
+def _gaps(found: Counts, group: Floats, rest: Floats) -> tuple[Floats, Floats]:
+    """u of teacher and student from tables [..., K, 2, 2, 2]."""
+    teacher, student = (
+        np.asarray(found.harm * (found.rate(group.sum(axis=axis)) - found.rate(rest.sum(axis=axis))))
+        for axis in (-1, -2)
+    )
+    return teacher, student
 
 
 def resampled(found: Counts, group: Floats, rest: Floats) -> NormalGap:
@@ -55,15 +69,8 @@ def resampled(found: Counts, group: Floats, rest: Floats) -> NormalGap:
         n = table.sum(axis=(-3, -2, -1)).astype(np.int64)
         drawn.append(random.multinomial(n, rates, size=(DRAWS, len(table))).reshape(DRAWS, -1, 2, 2, 2).astype(float))
 
-    def gaps(first: Floats, second: Floats) -> tuple[Floats, Floats]:
-        """u of teacher and student."""
-        return tuple(
-            np.asarray(found.harm * (found.rate(first.sum(axis=axis)) - found.rate(second.sum(axis=axis))))
-            for axis in (-1, -2)
-        )  # type: ignore[return-value]
-
-    teacher, student = gaps(group, rest)
-    t, s = gaps(drawn[0], drawn[1])
+    teacher, student = _gaps(found, group, rest)
+    t, s = _gaps(found, drawn[0], drawn[1])
     errors = tuple(_error(values) for values in (t, s, s - t))
     return NormalGap(teacher, student, student - teacher, (errors[0], errors[1], errors[2]))
 
@@ -85,6 +92,21 @@ def denominators(found: PairedCounts | Counts, pairs: Sequence[tuple[str, str]])
     group, rest = sides(found.tables, found.unknown, found.names, pairs, -4)
     least = [np.minimum(t[..., 1, :].sum(axis=(-2, -1)), t[..., 1].sum(axis=(-2, -1))) for t in (group, rest)]
     return least[0], least[1]
+
+
+def values_of(found: PairedCounts | Counts, pairs: Sequence[tuple[str, str]]) -> tuple[Floats, ...]:
+    """The metric itself: teacher in group and reference, student in group and reference; NaN where undefined."""
+    with np.errstate(invalid="ignore"):
+        if isinstance(found, PairedCounts):
+            parts = sides(found.cells, found.unknown, found.names, pairs, -3)
+            n = [part.sum(axis=(-2, -1)) for part in parts]
+            teacher = [part[:, 1, :].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
+            student = [part[:, :, 1].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
+        else:
+            parts = sides(found.tables, found.unknown, found.names, pairs, -4)
+            teacher = [found.rate(part.sum(axis=-1)) for part in parts]
+            student = [found.rate(part.sum(axis=-2)) for part in parts]
+    return (*teacher, *student)
 
 
 def agreeing(found: Counts, pairs: Sequence[tuple[str, str]]) -> npt.NDArray[np.bool_]:

@@ -1,11 +1,14 @@
 """Findings on superiority: the student errs less than another model by more than a margin (AUDIT §2, δ < 0)."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
-from autodistill.auditor.look import Bounds, Look, clean, decide, remarks, settle
+from autodistill.auditor import clusters
+from autodistill.auditor.look import Bounds, Look, clean, decide, finite, remarks, settle
 from autodistill.auditor.losses import OPEN, discordant
-from autodistill.auditor.sizes import scale_needed
+from autodistill.auditor.sizes import by_root, scale_needed
 from autodistill.records import Finding, Outcome
 from autodistill.stats import PairedCounts, far_paired_limits, mcnemar, paired_limits
 from autodistill.stats.shares import Floats
@@ -17,25 +20,29 @@ def gain(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
     ``at_least``: the loss, turned, is under −``at_least`` by Tango's test and by Clopper–Pearson limits. (By Tango's
     alone a student exactly at the margin passes in up to 8.9 % of small splits, with the guard in 7.3 %, so in 5.2 %.)
     """
-    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
-    low = float(paired_limits(b, c, n, look.level)[0])
-    high = float(far_paired_limits(b, c, n, look.level)[1])
-    fail_low = float(far_paired_limits(b, c, n, look.fail_level)[0])
+    counts, shared = discordant(found.cells, found.harm), clusters.change(look, found)
+    b, c, n = (float(part[0]) for part in counts)
+    low = float(clusters.limits(shared, paired_limits)(*counts, look.level)[0][0])
+    far = clusters.limits(shared, far_paired_limits)
+    high, fail_low = float(far(*counts, look.level)[1][0]), float(far(*counts, look.fail_level)[0][0])
     loss = Bounds((b - c) / n if n else 0.0, low, high, fail_low)
     limit = line.limits.get("at_least")
     margin = None if limit is None else -limit
     outcome: Outcome = "REPORTED" if margin is None else decide(loss, margin)
     notes = []
-    if n < look.policy.n_min:
+    few, why = clusters.too_few(shared, counts[2], look.policy.n_min)
+    if few[0]:
         outcome = "INSUFFICIENT"
-        notes.append(f"{n:.0f} rows, under n_min {look.policy.n_min}")
+        notes.append(why[0])
     outcome, required = settle(look, line, outcome, unknown_rows=0, excluded=False)
     notes += remarks(look, loss, margin, outcome, 0)
     needed = None
     if look.rows_needed and required and outcome in OPEN and margin is not None:
-        needed = _needed(look, found, margin)
+        by_clusters = by_root(loss.estimate, loss.high, margin, look.level, n)
+        needed = _needed(look, found, margin) if shared is None else by_clusters
     cells = found.cells[0]
-    details = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0, "mcnemar_p": mcnemar(b, c)}
+    details: dict[str, Any] = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0}
+    details |= {"mcnemar_p": mcnemar(b, c)} if shared is None else clusters.described(shared, 0)
     return [
         look.finding(
             line,
@@ -47,15 +54,15 @@ def gain(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
             student_reference=float(cells[1].sum() / n) if n else None,
             quantity="gain",
             estimate=-loss.estimate if n else None,
-            low=-loss.high if n else None,
-            high=-loss.low if n else None,
-            method="tango-exact",
+            low=finite(-loss.high) if n else None,
+            high=finite(-loss.low) if n else None,
+            method="tango-exact" if shared is None else "tango-exact-clusters",
             statement="" if limit is None else f"gain > {limit:g}",
             rows=int(n),
             denominator=int(n),
             rows_needed=needed,
             note="; ".join(notes),
-            details=clean(details | {"fail_high": -loss.fail_low}),
+            details=clean(details | {"fail_high": finite(-loss.fail_low)}),
         )
     ]
 

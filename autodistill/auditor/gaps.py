@@ -1,12 +1,13 @@
 """Findings on the gap between each group and its reference: two tests, one accounting, one origin label."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from autodistill.auditor.contrasts import agreeing, denominators, gap_of, sides, upper
+from autodistill.auditor import clusters
+from autodistill.auditor.contrasts import agreeing, denominators, gap_of, sides, upper, values_of
 from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.losses import OPEN, nothing
 from autodistill.auditor.sizes import by_root, scale_needed
@@ -15,6 +16,7 @@ from autodistill.stats import (
     LABELS,
     Counts,
     Gap,
+    NormalGap,
     PairedCounts,
     PairedGap,
     accounting,
@@ -25,6 +27,7 @@ from autodistill.stats import (
     origins,
     thresholds,
 )
+from autodistill.stats.clustered import ClusteredGap
 from autodistill.stats.disparity import CHANGE_SHARE, GAP_SHARE, growth_high
 from autodistill.stats.shares import Floats, Limits
 from autodistill.verdict import REST, UNKNOWN, Line, pairs
@@ -61,31 +64,16 @@ def _level_rows(limits: Limits, row: int) -> Limits:
     return limits[0][row], limits[1][row]
 
 
-def _values(found: PairedCounts | Counts, compared: tuple[tuple[str, str], ...]) -> tuple[Floats, ...]:
-    """The metric itself: teacher in group and reference, student in group and reference; NaN where undefined."""
-    with np.errstate(invalid="ignore"):
-        if isinstance(found, PairedCounts):
-            parts = sides(found.cells, found.unknown, found.names, compared, -3)
-            n = [part.sum(axis=(-2, -1)) for part in parts]
-            teacher = [part[:, 1, :].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
-            student = [part[:, :, 1].sum(axis=-1) / total for part, total in zip(parts, n, strict=True)]
-        else:
-            parts = sides(found.tables, found.unknown, found.names, compared, -4)
-            teacher = [found.rate(part.sum(axis=-1)) for part in parts]
-            student = [found.rate(part.sum(axis=-2)) for part in parts]
-    return (*teacher, *student)
-
-
 def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts:
     """Everything that the findings of ``line`` say, computed once for all of its contrasts and levels."""
     compared = pairs(line.names, found.reference)
-    gap = gap_of(found, compared)
-    undefined, silent = [""] * len(compared), [""] * len(compared)
-    if isinstance(found, Counts):
+    gap = gap_of(found, compared, look)
+    undefined, silent = clusters.undefined(gap, look.policy.n_min), [""] * len(compared)
+    if isinstance(gap, NormalGap):
         finite = np.isfinite(gap.change_limits(look.level)[1]) & np.isfinite(gap.student_limits(look.level)[1])
         undefined = ["" if fine else "undefined in over 1 % of resampled tables" for fine in finite]
+    if isinstance(found, Counts):
         silent = [FEW if few else "" for few in agreeing(found, compared)]
-    counted = isinstance(found, Counts)
     return assemble(
         look,
         line,
@@ -93,13 +81,21 @@ def contrasts(look: Look, line: Line, found: PairedCounts | Counts) -> Contrasts
         gap=gap,
         n=denominators(found, compared),
         sizes=sides(found.sizes, np.array(found.unknown_rows), found.names, compared, -1),
-        values=_values(found, compared),
-        methods=dict.fromkeys(QUANTITY, "resampled-se") if counted else METHODS,
+        values=values_of(found, compared),
+        methods=_methods(gap),
         unknown_rows=found.unknown_rows,
         undefined=undefined,
         silent=silent,
         quantities=QUANTITY,
     )
+
+
+def _methods(gap: Gap) -> Mapping[str, str]:
+    if isinstance(gap, ClusteredGap):
+        return {kind: f"{method}-clusters" for kind, method in METHODS.items()}
+    if isinstance(gap, PairedGap):
+        return METHODS
+    return dict.fromkeys(QUANTITY, "resampled-se" if isinstance(gap, NormalGap) else "clusters-se")
 
 
 def assemble(look: Look, line: Line, *, gap: Gap, **known: Any) -> Contrasts:
@@ -141,7 +137,7 @@ def _margins(gap: Gap, level: float) -> Floats:
     """The smallest growth limit that these rows pass at no change and their own disagreement, [C]."""
     if not isinstance(gap, PairedGap):
         return growth_upper(gap, level)
-    return growth_upper(PairedGap(_even(gap.group), _even(gap.rest), gap.harm), level)
+    return growth_upper(replace(gap, group=_even(gap.group), rest=_even(gap.rest)), level)
 
 
 def _even(cells: Floats) -> Floats:
@@ -169,8 +165,8 @@ def _decide(look: Look, all_: Contrasts, at: int, bounds: Bounds, limit: float |
     if min(n, rest) < look.policy.n_min:
         against = f" in the group and {rest:.0f} in the reference" if all_.pairs[at][1] else ""
         return "INSUFFICIENT", [f"{n:.0f} rows{against}, n_min is {look.policy.n_min}"]
-    if all_.undefined[at]:
-        return "INSUFFICIENT", [all_.undefined[at]]
+    if all_.undefined[at] or np.isinf(bounds.high):
+        return "INSUFFICIENT", [all_.undefined[at] or clusters.FEW]
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
     if outcome == "PASS" and all_.silent[at]:
         return "INCONCLUSIVE", [all_.silent[at]]
@@ -264,7 +260,7 @@ def _details(all_: Contrasts, at: int, bounds: Bounds, tested: str) -> dict[str,
 def _needed(look: Look, all_: Contrasts, at: int, kind: LimitKind, bounds: Bounds, limit: float) -> int | None:
     """Rows in the group at which this contrast passes with 80 % power, its reference growing in proportion."""
     gap, rows = all_.gap, float(all_.sizes[0][at])
-    if not isinstance(gap, PairedGap):
+    if not isinstance(gap, PairedGap) or isinstance(gap, ClusteredGap):
         return by_root(bounds.estimate, bounds.high, limit, look.level, rows)
     strata, harm = np.stack([gap.group[at], gap.rest[at]]), gap.harm
     n_min = look.policy.n_min
@@ -284,7 +280,7 @@ def unlisted(look: Look, line: Line, found: PairedCounts | Counts) -> list[Findi
     """Rows of unknown group with their own rates, where there are any and the policy does not judge them."""
     if not found.unknown_rows or look.policy.unknown == "require" or found.unknown is None:
         return []
-    values = [float(v[0]) if np.isfinite(v[0]) else None for v in _values(found, ((UNKNOWN, REST),))]
+    values = [float(v[0]) if np.isfinite(v[0]) else None for v in values_of(found, ((UNKNOWN, REST),))]
     return [
         look.finding(
             line,

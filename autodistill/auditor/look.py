@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from autodistill.records import Finding, LimitKind, Outcome, Policy
 from autodistill.stats import Rows
 from autodistill.verdict import Line
@@ -27,6 +29,11 @@ class Look:
     def fail_level(self) -> float:
         """α/m: a candidate at every limit is called FAIL with probability ≤ α."""
         return self.level / self.statements
+
+    @property
+    def clustered(self) -> bool:
+        """Whether rows share clusters."""
+        return self.rows.evidence is not None and self.rows.evidence.cluster is not None
 
     @property
     def total(self) -> float:
@@ -102,6 +109,11 @@ def remarks(look: Look, bounds: Bounds, limit: float | None, outcome: Outcome, u
     return notes
 
 
+def finite(value: float) -> float | None:
+    """A number for the page, or None where there is no end to it."""
+    return float(value) if np.isfinite(value) else None
+
+
 def clean(values: Mapping[str, Any]) -> dict[str, Any]:
     """Details as plain numbers: whole counts as int."""
     plain: dict[str, Any] = {}
@@ -112,5 +124,5 @@ def clean(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 COUNTED = frozenset(
-    {"rows", "b", "c", "denominator_reference", "rows_reference", "good", "bad", "neutral", "unnecessary"}
+    {"rows", "b", "c", "denominator_reference", "rows_reference", "good", "bad", "neutral", "unnecessary", "clusters"}
 )

@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from autodistill.auditor.look import Bounds, Look, clean, decide, remarks, settle
-from autodistill.auditor.sizes import scale_needed
+from autodistill.auditor import clusters
+from autodistill.auditor.look import Bounds, Look, clean, decide, finite, remarks, settle
+from autodistill.auditor.sizes import by_root, scale_needed
 from autodistill.records import Finding, Outcome
 from autodistill.stats import PairedCounts, far_paired_limits, mcnemar, paired_limits, paired_upper
+from autodistill.stats.clustered import Effect
 from autodistill.stats.shares import Floats
 from autodistill.verdict import UNKNOWN, Line
 
@@ -37,19 +39,23 @@ def nothing(look: Look, line: Line, reason: str) -> list[Finding]:
 
 def whole(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
     """The finding on the loss over all rows."""
-    b, c, n = (float(part[0]) for part in discordant(found.cells, found.harm))
-    low, high = paired_limits(b, c, n, look.level)
-    fail_low = far_paired_limits(b, c, n, look.fail_level)[0]
-    bounds = Bounds((b - c) / n if n else 0.0, float(low), float(high), float(fail_low))
+    counts, shared = discordant(found.cells, found.harm), clusters.change(look, found)
+    b, c, n = (float(part[0]) for part in counts)
+    low, high = (float(end[0]) for end in clusters.limits(shared, paired_limits)(*counts, look.level))
+    fail_low = clusters.limits(shared, far_paired_limits)(*counts, look.fail_level)[0]
+    bounds = Bounds((b - c) / n if n else 0.0, low, high, float(fail_low[0]))
     outcome: Outcome = "REPORTED" if "at_most" not in line.limits else decide(bounds, line.limits["at_most"])
     notes = []
-    if n < look.policy.n_min:
+    few, why = clusters.too_few(shared, counts[2], look.policy.n_min)
+    if few[0]:
         outcome = "INSUFFICIENT"
-        notes.append(f"{n:.0f} rows, under n_min {look.policy.n_min}")
+        notes.append(why[0])
     outcome, required = settle(look, line, outcome, unknown_rows=0, excluded=False)
     notes += remarks(look, bounds, line.limits.get("at_most"), outcome, 0)
-    details = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0, "mcnemar_p": mcnemar(b, c)}
-    details |= {"fail_low": bounds.fail_low, "smallest_margin": _margin(found.cells[0], found.harm, look.level)}
+    details: dict[str, Any] = {"b": b, "c": c, "disagreement": (b + c) / n if n else 0.0}
+    details |= {"mcnemar_p": mcnemar(b, c)} if shared is None else clusters.described(shared, 0)
+    margin = _margins(found, look.level, shared)[0]
+    details |= {"fail_low": finite(bounds.fail_low), "smallest_margin": finite(margin)}
     quantity = str(getattr(line.check, "quantity", "loss"))
     common = {"quantity": quantity, "rows": int(n), "required": required, "note": "; ".join(notes)}
     common |= {"statement": quantity.replace("_", " "), "details": clean(details)}
@@ -64,9 +70,14 @@ def _finding(
     n = float(cells.sum())
     group = values.get("group")
     what = f"{values.pop('statement')} < {limit:g}" if limit is not None else values.pop("statement")
-    needed = None
+    needed, rows = None, float(found.sizes[at])
     if look.rows_needed and limit is not None and outcome in OPEN and values["required"]:
-        needed = _needed(look, found, limit, float(found.sizes[at]))
+        by_cluster = clusters.table(look, found, 4) is not None
+        needed = (
+            by_root(bounds.estimate, bounds.high, limit, look.level, rows)
+            if by_cluster
+            else _needed(look, found, limit, rows)
+        )
     return look.finding(
         line,
         "at_most" if limit is not None else None,
@@ -74,9 +85,9 @@ def _finding(
         teacher=float(cells[1].sum() / n) if n else None,
         student=float(cells[:, 1].sum() / n) if n else None,
         estimate=bounds.estimate if n else None,
-        low=bounds.low if n else None,
-        high=bounds.high if n else None,
-        method="tango-guard",
+        low=finite(bounds.low) if n else None,
+        high=finite(bounds.high) if n else None,
+        method="tango-guard" if found.cell is None else "tango-guard-clusters",
         statement=what + (" in every group" if group is not None else ""),
         denominator=int(n),
         rows_needed=needed,
@@ -84,10 +95,10 @@ def _finding(
     )
 
 
-def _margin(cells: Floats, harm: int, level: float) -> float:
-    """The smallest limit that these rows pass at no loss and their own disagreement."""
-    b, c, n = discordant(cells, harm)
-    return float(paired_upper((b + c) / 2, (b + c) / 2, n, level))
+def _margins(found: PairedCounts, level: float, shared: Effect | None) -> Floats:
+    """The smallest limit that these rows pass at no loss and their own disagreement, [K]."""
+    b, c, n = discordant(found.cells, found.harm)
+    return clusters.limits(shared, paired_limits)((b + c) / 2, (b + c) / 2, n, level)[1]
 
 
 def _needed(look: Look, found: PairedCounts, limit: float, rows: float) -> int | None:
@@ -114,7 +125,9 @@ class _Groups:
     high: Floats
     fail_low: Floats
     few: npt.NDArray[np.bool_]
+    why: list[str]
     counted: npt.NDArray[np.int64]
+    margins: Floats
 
     @property
     def worst(self) -> int:
@@ -128,12 +141,14 @@ class _Groups:
 
 
 def _groups(look: Look, found: PairedCounts) -> _Groups:
-    b, c, n = discordant(found.cells, found.harm)
-    low, high = paired_limits(b, c, n, look.level)
-    far = far_paired_limits(b, c, n, np.array([look.fail_level, look.level / len(found.names)])[:, None])[0]
-    few = n < look.policy.n_min
+    (b, c, n), shared = discordant(found.cells, found.harm), clusters.change(look, found)
+    low, high = clusters.limits(shared, paired_limits)(b, c, n, look.level)
+    levels = np.array([look.fail_level, look.level / len(found.names)])[:, None]
+    far = clusters.limits(shared, far_paired_limits)(b, c, n, levels)[0]
+    few, why = clusters.too_few(shared, n, look.policy.n_min)
     counted = np.flatnonzero(~few) if not few.all() else np.arange(len(n))
-    return _Groups((b - c) / np.where(n > 0, n, 1.0), low, far[1], high, far[0], few, counted)
+    margins, loss = _margins(found, look.level, shared), (b - c) / np.where(n > 0, n, 1.0)
+    return _Groups(loss, low, far[1], high, far[0], few, why, counted, margins)
 
 
 def _judged(look: Look, found: PairedCounts) -> tuple[PairedCounts, list[str]]:
@@ -145,7 +160,13 @@ def _judged(look: Look, found: PairedCounts) -> tuple[PairedCounts, list[str]]:
     kept = np.flatnonzero(~tiny)
     names = tuple(found.names[g] for g in kept)
     aside = [found.names[g] for g in np.flatnonzero(tiny)]
-    return replace(found, names=names, cells=found.cells[kept], sizes=found.sizes[kept]), aside
+    group = None
+    if found.group is not None:
+        # A row of no judged group gets the code behind the last, which is that of the unknown.
+        code = np.full(len(found.names) + 1, len(kept), dtype=np.int64)
+        code[kept] = np.arange(len(kept))
+        group = code[found.group]
+    return replace(found, names=names, cells=found.cells[kept], sizes=found.sizes[kept], group=group), aside
 
 
 def each(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
@@ -159,14 +180,12 @@ def each(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
     notes = [f"largest of {len(groups.counted)} losses, biased upwards"] if len(groups.counted) > 1 else []
     if groups.few.any():
         outcome = outcome if outcome == "FAIL" and not groups.few.all() else "INSUFFICIENT"
-        sizes = found.cells.sum(axis=(-2, -1))
-        few = ", ".join(f"{found.names[g]} ({sizes[g]:.0f})" for g in np.flatnonzero(groups.few))
-        notes.append(f"under n_min {look.policy.n_min} rows: {few}")
+        notes.append("; ".join(f"{found.names[g]}: {groups.why[g]}" for g in np.flatnonzero(groups.few)))
     outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=False)
     notes += remarks(look, bounds, limit, outcome, found.unknown_rows)
-    margins = [_margin(found.cells[g], found.harm, look.level) for g in groups.counted]
-    details: dict[str, Any] = {"groups": _table(found, groups, limit), "fail_low": bounds.fail_low}
-    details |= {"smallest_margin": max(margins)} | ({"excluded": aside} if aside else {})
+    margin = float(groups.margins[groups.counted].max())
+    details: dict[str, Any] = {"groups": _table(found, groups, limit), "fail_low": finite(bounds.fail_low)}
+    details |= {"smallest_margin": finite(margin)} | ({"excluded": aside} if aside else {})
     values = {"group": found.names[groups.worst], "quantity": "worst_loss", "rows": int(found.sizes[groups.worst])}
     values |= {"required": required, "note": "; ".join(notes), "details": details, "statement": "loss"}
     return [_finding(look, line, outcome, bounds, found, groups.worst, **values)]
@@ -183,6 +202,7 @@ def _table(found: PairedCounts, groups: _Groups, limit: float | None) -> list[di
             outcome = "INSUFFICIENT"
         elif limit is not None:
             outcome = decide(Bounds(loss, low, high, float(groups.fail_low[g])), limit)
-        row = {"group": name, "outcome": outcome, "estimate": loss, "low": low, "high": high, "rows": n[g]}
+        row = {"group": name, "outcome": outcome, "estimate": loss, "low": finite(low), "high": finite(high)}
+        row |= {"rows": n[g]}
         rows.append(clean(row | {"b": b[g], "c": c[g]}))
     return rows

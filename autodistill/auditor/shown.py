@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from autodistill.auditor.look import Look, clean
+from autodistill.auditor import clusters
+from autodistill.auditor.look import Look, clean, finite
 from autodistill.records import Finding
-from autodistill.stats import ClassCounts, PairedCounts, RowSums, Shares, katz, wilson, z_value
+from autodistill.stats import ClassCounts, RowSums, Shares, wilson, z_value
 from autodistill.stats.shares import Floats
 from autodistill.verdict import Line
-
-FOUR_FIFTHS = 0.8
 
 
 def collapse(look: Look, line: Line, found: ClassCounts) -> list[Finding]:
@@ -68,68 +67,29 @@ def entropy_ratio(found: ClassCounts) -> float | None:
 
 def shares(look: Look, line: Line, found: Shares) -> list[Finding]:
     """One finding a group, with Wilson limits."""
-    low, high = wilson(found.count, found.n, look.level)
+    shared = clusters.shares(look, found)
+    low, high = clusters.limits(shared, wilson)(found.count, found.n, look.level)
+    few, why = clusters.too_few(shared, found.n, look.policy.n_min)
     return [
         look.finding(
             line,
             None,
-            "REPORTED" if found.n[g] >= look.policy.n_min else "INSUFFICIENT",
+            "INSUFFICIENT" if few[g] else "REPORTED",
             id=f"{line.prefix}={name}" if name else line.prefix,
             required=False,
             group=name or None,
             quantity=line.name,
             estimate=float(found.count[g] / found.n[g]) if found.n[g] else None,
-            low=float(low[g]),
-            high=float(high[g]),
-            method="wilson",
+            low=finite(low[g]),
+            high=finite(high[g]),
+            method="wilson" if shared is None else "wilson-clusters",
+            note=why[g] if few[g] else "",
             rows=int(found.n[g]),
             denominator=int(found.n[g]),
             details=clean(found.details[g]) if found.details else {},
         )
         for g, name in enumerate(found.names)
     ]
-
-
-def ratios(look: Look, line: Line, found: PairedCounts) -> list[Finding]:
-    """Each group's share over the highest, with Katz's interval for the student's and the four-fifths screen."""
-    n = found.cells.sum(axis=(-2, -1))
-    counts = found.cells[:, 1, :].sum(axis=-1), found.cells[:, :, 1].sum(axis=-1)
-    out = []
-    rates = [x / np.where(n > 0, n, 1.0) for x in counts]
-    tops = [int(np.argmax(rate)) if rate.size else 0 for rate in rates]
-    for g, name in enumerate(found.names):
-        top = tops[1]
-        low, high = katz(counts[1][g], n[g], counts[1][top], n[top], look.level)
-        teacher, student = (
-            float(rate[g] / rate[best]) if n[g] and rate[best] > 0 else None
-            for rate, best in zip(rates, tops, strict=True)
-        )
-        itself = g == top
-        out.append(
-            look.finding(
-                line,
-                None,
-                "REPORTED" if min(n[g], n[top]) >= look.policy.n_min else "INSUFFICIENT",
-                id=f"{line.prefix}={name}",
-                required=False,
-                group=name,
-                reference=found.names[top],
-                teacher=float(rates[0][g]) if n[g] else None,
-                student=float(rates[1][g]) if n[g] else None,
-                teacher_reference=float(rates[0][tops[0]]),
-                student_reference=float(rates[1][top]),
-                quantity="impact_ratio",
-                estimate=student,
-                low=None if itself or student is None else float(low),
-                high=None if itself or student is None or not np.isfinite(high) else float(high),
-                method="katz",
-                rows=int(found.sizes[g]),
-                denominator=int(n[g]),
-                note="the highest rate is picked on the same rows",
-                details={"teacher_ratio": teacher, "four_fifths": None if student is None else student < FOUR_FIFTHS},
-            )
-        )
-    return out
 
 
 def means(look: Look, line: Line, found: RowSums) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Each group's selection rate as a share of the highest one."""
+"""Each group's selection rate as a share of another's: of the highest one, or of a reference."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import Field
 
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows
+from autodistill.stats import Estimand, NotApplicable, PairedCounts, Rows, marked
 
 
 @dataclass(frozen=True)
@@ -17,13 +17,15 @@ class ImpactRatio:
     """Impact ratio of New York's Local Law 144: the selection rate of a group over the highest of all groups.
 
     With Katz's interval as displayed and the four-fifths screen. The highest rate is picked on the same rows, so it
-    carries no verdict.
+    carries no verdict: a limit needs a ``reference``, a group to divide by, and is decided by Koopman's (1984) score
+    limits.
     """
 
     attribute: Annotated[str | None, Fixed, Field(description="group column; every one if left out")] = None
+    reference: Annotated[str | None, Fixed, Field(description="group to divide by; the highest if left out")] = None
 
     views: ClassVar[tuple[str, ...]] = ("audit",)
-    limits: ClassVar[tuple[LimitKind, ...]] = ()
+    limits: ClassVar[tuple[LimitKind, ...]] = ("at_least",)
     unit: ClassVar[str] = "ratio"
     compare: ClassVar[str] = "ratio"
 
@@ -38,12 +40,18 @@ class ImpactRatio:
         cells, sizes = np.asarray(tables.by(self.attribute).sum(axis=(-5, -2, -1))), tables.sizes(self.attribute)
         if tables.turn < 0:
             cells = cells[..., ::-1, ::-1]
+        by_row, more = marked(rows, self.attribute), {}
+        if by_row is not None:
+            _, teacher, student = by_row.says(by_row.evidence.rated)
+            more = by_row.cells(teacher ^ (tables.turn < 0), student ^ (tables.turn < 0))
         return PairedCounts(
             names=tables.groups[self.attribute],
             cells=cells[..., :-1, :, :],
             sizes=sizes[..., :-1],
             harm=-1,
             compare="ratio",
+            reference=self.reference,
             unknown=cells[..., -1, :, :],
             unknown_rows=float(sizes[..., -1].flat[0]),
+            **more,
         )

@@ -4,7 +4,7 @@ A share or a paired difference of clustered rows keeps its own test, fed with co
 ``Effect.counts`` and ``Effect.level`` are those two changes. AUDIT §5 in the documentation.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,17 +24,19 @@ FURTHEST = 30.0
 
 def t_value(level: Numbers, units: Numbers) -> Floats:
     """The deviate of Student's t with ``units`` − 1 degrees of freedom that is exceeded with probability ``level``."""
-    return np.minimum(-stdtrit(np.maximum(np.asarray(units, float) - 1, 0.1), np.asarray(level, float)), FURTHEST)
+    freedom = np.maximum(np.asarray(units, float) - 1, 0.1)
+    return np.asarray(np.minimum(-stdtrit(freedom, np.asarray(level, float)), FURTHEST))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
     """What clusters do to one quantity, arrays [...]: ``deff`` ≥ 1; ``units``, the effective number of clusters behind
-    it; ``error``, its standard error; ``known``, whether there are enough clusters to say so."""
+    it; ``error``, its standard error; ``clusters`` with a row; ``known``, whether they are enough to say so."""
 
     deff: Floats
     units: Floats
     error: Floats
+    clusters: Floats
     known: npt.NDArray[np.bool_]
 
     def level(self, level: Numbers) -> Floats:
@@ -92,7 +94,7 @@ def influence(total: Floats, n: Floats, varying: npt.NDArray[np.bool_]) -> Influ
     return Influence((total - total.sum() / rows * n) / rows, int((n > 0).sum()), int(varying.sum()))
 
 
-def effect(found: "list[Influence]", independent: "list[float]") -> Effect:
+def effect(found: Sequence[Influence], independent: Sequence[float]) -> Effect:
     """Of several strata, [K]; ``independent``: the variance that each estimate had if its rows were independent.
 
     The effective number of clusters, in the variance and in the degrees of freedom, in place of their plain number M:
@@ -106,11 +108,12 @@ def effect(found: "list[Influence]", independent: "list[float]") -> Effect:
         deff=np.maximum(1.0, ratio),
         units=np.array([one.units for one in found]),
         error=np.sqrt(variance),
+        clusters=np.array([one.clusters for one in found], dtype=float),
         known=np.array([one.known for one in found], dtype=bool) & (plain > 0),
     )
 
 
-def correlation(pairs: "list[tuple[Influence, Influence]]") -> Floats:
+def correlation(pairs: Sequence[tuple[Influence, Influence]]) -> Floats:
     """Of the estimates of two strata that share clusters, where it is negative and so widens their difference, [K].
 
     A positive one would narrow it and is not relied on.
@@ -150,12 +153,15 @@ class Design:
 class ClusteredGap(PairedGap):
     """Contrasts of a share with a fixed denominator, of rows that share clusters. A cluster may span the groups.
 
-    ``designs``: of the teacher's share, the student's and their paired difference; ``clusters``: how many there are in
-    group and reference [K].
+    ``designs``: of the teacher's share, the student's and their paired difference.
+
+    Each side has its own effect and t, both are combined by MOVER with their correlation where that is negative. A
+    normal limit of the whole contrast from its clusters' influences passed up to 28 % falsely where a few clusters
+    carry the change, with t of the effective number of clusters up to 20 %; this up to 6.5 %, and up to 12 % where all
+    the change of a stratum comes from clusters of which the sample may hold none (40 clusters, 4 % of them).
     """
 
     designs: tuple[Design, Design, Design]
-    clusters: tuple[Floats, Floats]
 
     def _share_limits(self, axis: int, level: Numbers, test: Callable[..., Limits]) -> Limits:
         x, y, _, _ = self.shares(axis)
@@ -175,11 +181,6 @@ class ClusteredGap(PairedGap):
         score, exact = self.student_limits(level), self._share_limits(-2, level, clopper_pearson)
         return np.minimum(score[0], exact[0]), np.maximum(score[1], exact[1])
 
-    def independent(self, at: int) -> PairedGap:
-        """One contrast as if of independent rows that say as much about the change."""
-        design = self.designs[2]
-        return PairedGap(self.group[at] / design.group.deff[at], self.rest[at] / design.rest.deff[at], self.harm)
-
 
 @dataclass(frozen=True)
 class ClusteredRates:
@@ -190,7 +191,6 @@ class ClusteredRates:
     student: Floats
     change: Floats
     designs: tuple[Design, Design, Design]
-    clusters: tuple[Floats, Floats]
 
     def _limits(self, which: int, centre: Floats, level: Numbers) -> Limits:
         design = self.designs[which]

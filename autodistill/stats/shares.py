@@ -111,7 +111,7 @@ def koopman(count: Numbers, n: Numbers, other_count: Numbers, other_n: Numbers, 
         second = 2 * (x + y) / (linear + root)  # the other share under this ratio (Miettinen and Nurminen, eq. 12)
         first = np.minimum(ratio * second, 1.0)
         variance = first * (1 - first) / total + ratio * ratio * second * (1 - second) / others
-        return x / total - ratio * y / others - side * z * np.sqrt(np.maximum(variance, 0.0))
+        return np.asarray(x / total - ratio * y / others - side * z * np.sqrt(np.maximum(variance, 0.0)))
 
     # Where every row has it the score touches 0 at a ratio of 1 and crosses it elsewhere.
     low = _last(lambda at: excess(at, 1) > 0, x.shape)
@@ -126,7 +126,7 @@ def _last(holds: Callable[[Floats], npt.NDArray[np.bool_]], shape: tuple[int, ..
         middle = (low + high) / 2
         there = holds(middle)
         low, high = np.where(there, middle, low), np.where(there, high, middle)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
 
 
 def ratio_limits(count: Numbers, n: Numbers, other_count: Numbers, other_n: Numbers, level: Numbers) -> Limits:

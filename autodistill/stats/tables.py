@@ -84,7 +84,9 @@ class Evidence:
         """int64 [n]: the cluster of each row, from 0; None where every row stands for itself."""
         if self.cluster is None:
             return None
-        return np.asarray(np.unique(self.cluster.astype(str), return_inverse=True)[1], dtype=np.int64)
+        # Mixed kinds of ids cannot be sorted as they are.
+        names = self.cluster.astype(str) if self.cluster.dtype == object else self.cluster
+        return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.int64)
 
     @cached_property
     def tables(self) -> "Tables":

@@ -50,7 +50,7 @@ class Line:
         """The ids of its findings that carry a limit, or its one id where the verdict needs none."""
         if self.compare == "classes":
             return (self.prefix,)
-        if self.compare == "contrast" and self.pairs:
+        if self.compare in {"contrast", "ratio"} and self.pairs:
             return tuple(f"{self.prefix}={group}/{limit}" for group, _ in self.pairs for limit in self.limits)
         if self.compare == "zero" and self.names:
             return tuple(f"{self.prefix}={group}/{limit}" for group in self.names for limit in self.limits)
@@ -60,7 +60,9 @@ class Line:
     def statements(self) -> int:
         """One-sided tests that could fail."""
         groups = len(self.names)
-        each = {"contrast": 2 * len(self.pairs), "each": groups, "zero": 2 * max(1, groups)}.get(self.compare, 1)
+        pairs = len(self.pairs)
+        many = {"contrast": 2 * pairs, "ratio": max(1, pairs), "each": groups, "zero": 2 * max(1, groups)}
+        each = many.get(self.compare, 1)
         return each * max(1, len(self.limits))
 
 
