@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autodistill.data import identity
+from autodistill.data import columns, identity
 from autodistill.data.asked import BETWEEN, GroupSpec
 from autodistill.data.columns import Place
 from autodistill.data.groups import groups
@@ -112,22 +112,23 @@ def outside(frame: Any, asked: Asked) -> Outside:
     others = {"control": spoken["control"]} if "control" in spoken else {}
     if classes:
         others["majority"] = _majority(y, classes, ids)
+    evidence = Evidence(
+        split=VIEW,
+        row_ids=ids,
+        y=y,
+        classes=classes,
+        positive=rated[0],
+        favourable=rated[1],
+        groups=attributes,
+        teacher={VIEW: spoken["teacher"]},
+        student={VIEW: spoken["student"]},
+        cluster=_cluster(table, asked, name),
+        others=others,
+    )
     return Outside(
-        evidence=Evidence(
-            split=VIEW,
-            row_ids=ids,
-            y=y,
-            classes=classes,
-            positive=rated[0],
-            favourable=rated[1],
-            groups=attributes,
-            teacher={VIEW: spoken["teacher"]},
-            student={VIEW: spoken["student"]},
-            cluster=_cluster(table, asked, name),
-            others=others,
-        ),
+        evidence=evidence,
         name=name,
-        row_digests=identity.rows(table, asked, y, classes, attributes),
+        row_digests=identity.rows(evidence, asked, table),
         sha256=identity.content({column: table[column] for column in sorted(used)}),
         digests={role: identity.said(one, classes) for role, one in spoken.items()},
         read_as=judged,
@@ -200,16 +201,18 @@ def _ids(table: pa.Table, asked: Asked, file: str) -> npt.NDArray[Any]:
     if asked.id is None:
         return np.arange(table.num_rows, dtype=np.int64)
     place = Place(file, asked.id)
-    names, codes = coded(table[asked.id], place)
-    if (codes < 0).any():
-        raise TableError("row ids are missing", where=place.rows(codes < 0), do="give each row an id")
-    if len(names) < len(codes):
-        first = np.unique(codes, return_index=True)[1]
-        again = np.ones(len(codes), dtype=np.bool_)
-        again[first] = False
-        what = f"{int(again.sum()):,} row ids stand twice, first {names[codes[np.flatnonzero(again)[0]]]!r}"
+    kind = columns.kind(table[asked.id], place)
+    ids = columns.strings(table[asked.id])
+    missing = ids == ""
+    if missing.any():
+        raise TableError("row ids are missing", where=place.rows(missing), do="give each row an id")
+    if len(set(ids.tolist())) < len(ids):
+        _, first, code = np.unique(ids.astype(str), return_index=True, return_inverse=True)
+        again = first[code] != np.arange(len(ids))
+        what = f"{int(again.sum()):,} row ids stand twice, first {str(ids[np.flatnonzero(again)[0]])!r}"
         raise TableError(what, where=place.rows(again), do="make them unique, or say --cluster if a row repeats a unit")
-    return np.asarray(np.array(names)[codes])
+    whole = kind == "number" and pa.types.is_integer(table[asked.id].type)
+    return np.asarray(table[asked.id].to_numpy(), dtype=np.int64) if whole else ids.astype(str)
 
 
 def _cluster(table: pa.Table, asked: Asked, file: str) -> IntArray | None:

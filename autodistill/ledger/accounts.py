@@ -4,6 +4,7 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,8 @@ def cost(look: Mapping[str, Any], what: str = "look") -> str:
 
 def row_hashes(rows: npt.NDArray[Any]) -> Hashes:
     """Sorted, distinct 8-byte hashes of row digests (text, bytes or integers), one a row."""
-    distinct = np.unique(rows).tolist()
-    encoded = (row if isinstance(row, bytes) else str(row).encode() for row in distinct)
-    return np.unique(np.array([int(records.digest(row)[:16], 16) for row in encoded], dtype="<u8"))
+    encoded = (row if isinstance(row, bytes) else str(row).encode() for row in set(rows.tolist()))
+    return np.unique(np.frombuffer(b"".join([sha256(row).digest()[:8] for row in encoded]), dtype=">u8").astype("<u8"))
 
 
 def components(sets: Sequence[Hashes]) -> list[int]:
