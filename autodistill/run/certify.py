@@ -18,7 +18,7 @@ from autodistill.measure import TEACHER
 from autodistill.records import Candidate, Entry, Event, Finding, Policy, Reading
 from autodistill.run import ordered, twins, unattended
 from autodistill.run.ordered import Certification, Tested
-from autodistill.run.progress import Progress, Watch
+from autodistill.run.progress import Progress, Watch, silent
 from autodistill.run.twins import STUDENT
 from autodistill.run.unattended import Night
 
@@ -34,6 +34,7 @@ class _Bench:
     audit rows, which are read only after the look is paid for, further views and models stand beside it."""
 
     shop: Workshop
+    watch: Watch = silent
 
     @property
     def policy(self) -> Policy:
@@ -63,7 +64,7 @@ class _Bench:
         if key not in self.shop.kept:
             predictions = self.shop.predict(home / STUDENT, split)
             keep(home, predictions)
-            others, missing = twins.others(self.shop, candidate)
+            others, missing = twins.others(self.shop, candidate, self.watch)
             plain = replace(self.shop.evidence(split, predictions), others=others, reference={"missing": missing})
             self.shop.kept[key] = with_views(self.shop, plain, home / STUDENT, home)
         return self.shop.kept[key]  # type: ignore[no-any-return]
@@ -102,7 +103,7 @@ def certify(
     stands = None if champion is None else unattended.standing(shop, champion)
     # Two nights may share their audit rows and differ in what they were trained on: the files make the look, too.
     files = [] if night is None else [str(one.entry.artefact.get("sha256")) for one in tested]
-    found = ordered.tests(_Bench(shop), tested, ledger, stands=stands, artefacts=files)
+    found = ordered.tests(_Bench(shop, watch), tested, ledger, stands=stands, artefacts=files)
     return replace(found, examined=examined, teacher_readings=teacher)
 
 

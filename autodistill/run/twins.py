@@ -12,6 +12,7 @@ from autodistill.auditor.attribution import CONTROL
 from autodistill.errors import UserError
 from autodistill.jobs import Workshop
 from autodistill.records import Candidate, Predictions
+from autodistill.run.progress import Progress, Watch, silent
 
 STUDENT = "student.onnx"
 CHEAP = ("majority", "linear")
@@ -52,7 +53,9 @@ def replicates(candidate: Candidate, seeds: int) -> list[Candidate]:
     return [candidate, *(replace(candidate, seed=seed) for seed in more[: seeds - 1])]
 
 
-def others(shop: Workshop, candidate: Candidate) -> tuple[Mapping[str, Predictions], Mapping[str, str]]:
+def others(
+    shop: Workshop, candidate: Candidate, watch: Watch = silent
+) -> tuple[Mapping[str, Predictions], Mapping[str, str]]:
     """What further models say of the audit rows, by name, and why one is missing: the controls that need no finalist,
     and the candidate's twin where the policy asks for it."""
     _, asked = verdict.further(shop.policy)
@@ -67,6 +70,7 @@ def others(shop: Workshop, candidate: Candidate) -> tuple[Mapping[str, Predictio
         try:
             key = f"other/{name}/{planned.key}"
             if key not in shop.kept:
+                watch(Progress(phase="certify", text=f"the control that students are compared with: {plain}"))
                 shop.kept[key] = shop.predict(trained(shop, planned, home_of(shop, plain, planned)), "audit")
             found[name] = shop.kept[key]
         except (UserError, ArithmeticError, ValueError, RuntimeError) as fault:

@@ -24,8 +24,8 @@ def screened(policy: Policy) -> Policy:
 def further(policy: Policy) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """(views, others) that the policy's checks ask for, each once, in its order."""
     needs = [_needs(line) for line in (*policy.require, *policy.report)]
-    views, others = ((name for need in needs for name in need[at]) for at in (0, 1))
-    return tuple(dict.fromkeys(views)), tuple(dict.fromkeys(others))
+    views, others = (dict.fromkeys(name for need in needs for name in need[at]) for at in (0, 1))
+    return tuple(views), tuple(others)
 
 
 def _needs(line: Requirement) -> tuple[tuple[str, ...], tuple[str, ...]]:
