@@ -26,6 +26,7 @@ class ImpactRatio:
 
     views: ClassVar[tuple[str, ...]] = ("audit",)
     limits: ClassVar[tuple[LimitKind, ...]] = ("at_least",)
+    limits_need: ClassVar[Mapping[LimitKind, str]] = {"at_least": "reference"}
     unit: ClassVar[str] = "ratio"
     compare: ClassVar[str] = "ratio"
 

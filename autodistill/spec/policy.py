@@ -18,6 +18,8 @@ METERS: Mapping[str, str] = {"latency": "us", "latency@32": "us", "energy": "uJ"
 the runtime that the meters open. Any other meter is asked for its own."""
 
 METER_LIMITS = ("at_most", "at_most_ratio")
+RULE = "classes"
+"""How a check compares that decides without a limit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,18 +91,24 @@ def _line(node: Node, required: bool) -> Requirement:
 
 def _check(node: Node, name: Node, required: bool) -> Requirement:
     kind = find("checks", name.data, name.where())
+    if required and not kind.limits and getattr(kind, "compare", "") != RULE:
+        raise SpecError(f"{name.data} decides nothing", where=node.where(), do="move the line to report")
     known = [o.name for o in options_of(kind)]
     limits = _limits(node, name.data, tuple(kind.limits), required, [*known, "check"])
     options = {key: value for key, value in node.plain().items() if key not in {*LIMIT_KINDS, "check"}}
-    validate(kind, options, node.where)
-    shares = {limit: _share(node.data[limit], limit) for limit in limits}
-    if "at_most" in shares and shares.get("grows_by_at_most", -1.0) >= shares["at_most"]:
+    check = validate(kind, options, node.where)
+    for limit, option in getattr(kind, "limits_need", {}).items():
+        if limit in limits and getattr(check, option) is None:
+            raise SpecError(f"{limit} without {option}", where=node.where((limit,)), do=f"name {option}: …")
+    unit = str(getattr(check, "unit", "share"))
+    values = {limit: _limit(node.data[limit], limit, unit) for limit in limits}
+    if "at_most" in values and values.get("grows_by_at_most", -1.0) >= values["at_most"]:
         raise SpecError(
-            f"grows_by_at_most {shares['grows_by_at_most']:g} is not below at_most {shares['at_most']:g}",
+            f"grows_by_at_most {values['grows_by_at_most']:g} is not below at_most {values['at_most']:g}",
             where=node.where(("grows_by_at_most",)),
             do="growth by less than the whole limit is what it bounds",
         )
-    return Requirement(kind="check", name=name.data, options=options, limits=shares)
+    return Requirement(kind="check", name=name.data, options=options, limits=values)
 
 
 def _meter(node: Node, name: Node, required: bool) -> Requirement:
@@ -112,10 +120,7 @@ def _meter(node: Node, name: Node, required: bool) -> Requirement:
     if "at_most" in limits:
         values["at_most"] = amount(node.data["at_most"], unit)
     if "at_most_ratio" in limits:
-        values["at_most_ratio"] = number(node.data["at_most_ratio"])
-        if not 0 < values["at_most_ratio"] <= 100:
-            where = node.where(("at_most_ratio",))
-            raise SpecError("should be above 0", where=where, do="0.5 is half of the teacher's")
+        values["at_most_ratio"] = _ratio(node.data["at_most_ratio"])
     return Requirement(kind="meter", name=name.data, options={}, limits=values)
 
 
@@ -144,9 +149,30 @@ def _limits(node: Node, name: str, taken: tuple[str, ...], required: bool, other
     return given
 
 
+def _limit(node: Node, limit: str, unit: str) -> float:
+    """A limit of a check in its own unit: a share, a ratio, or a plain number above 0."""
+    if limit == "at_most_ratio":
+        return _ratio(node)
+    if unit == "share":
+        return _share(node, limit)
+    value = share(node) if unit == "ratio" else number(node)
+    if not 0 < value < float("inf"):
+        raise SpecError(f"{node.text} is not above zero", where=node.where(), do=f"it is in {unit}")
+    if unit == "ratio" and value > 1:
+        raise SpecError(f"{node.text} is above 1", where=node.where(), do="0.8 is four fifths of the reference's")
+    return value
+
+
+def _ratio(node: Node) -> float:
+    value = number(node)
+    if not 0 < value <= 100:
+        raise SpecError("should be above 0 and at most 100", where=node.where(), do="0.5 is half of the teacher's")
+    return value
+
+
 def _share(node: Node, limit: str) -> float:
     value = share(node)
     low = -1.0 if limit == "at_most" else 0.0
-    if not low < value < 1.0 and not (limit == "at_least" and value == 1.0) and limit != "at_most_ratio":
+    if not low < value < 1.0 and not (limit == "at_least" and value == 1.0):
         raise SpecError(f"{node.text} is not a share", where=node.where(), do='1.5 points are 0.015, or "1.5 %"')
     return value
