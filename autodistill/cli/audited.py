@@ -12,6 +12,7 @@ COLUMNS = (
     ("check", "left"), ("group", "left"), ("teacher", "right"), ("student", "right"), ("tested", "right"),
     ("limit", "right"), ("outcome", "left"), ("rows needed", "right"), ("origin", "left"),
 )  # fmt: skip
+LONGEST = 44  # characters of a reason that stands where a number would
 OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"})
 
 
@@ -44,7 +45,7 @@ def table(findings: list[Finding]) -> Any:
 
 def _cells(finding: Finding) -> tuple[str, ...]:
     growth = ", growth" if finding.limit_kind == "grows_by_at_most" else ""
-    measured = "–" if finding.estimate is None else words.measured(finding)
+    measured = words.shorten(finding.note, LONGEST) if finding.estimate is None else words.measured(finding)
     return (
         f"{words.about(finding)}{growth}",
         words.who(finding),

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from autodistill.data import digest
 from autodistill.records import IntArray
@@ -20,6 +18,9 @@ from autodistill.records import IntArray
 
 def units(keys: Sequence[npt.NDArray[np.generic]]) -> IntArray:
     """int64 [N]: the unit of each row; rows that agree in any of the ``keys`` share a unit, transitively."""
+    from scipy.sparse import coo_array  # a fifth of a second that an audit of a table does not need
+    from scipy.sparse.csgraph import connected_components
+
     n = len(keys[0])
     label = np.arange(n)
     for key in keys:

@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from autodistill import records
 from autodistill.errors import LedgerError
@@ -75,6 +73,11 @@ def components(sets: Sequence[Hashes]) -> list[int]:
         before = np.bincount(last[at] + 1, minlength=1)[1:]
         links += [(own, int(other)) for other in np.flatnonzero(before)]
         last[at] = own
+    if not links:
+        return list(range(len(sets)))
+    from scipy.sparse import coo_array  # a fifth of a second that a look at new rows does not need
+    from scipy.sparse.csgraph import connected_components
+
     rows, columns = np.array(links, dtype=np.int64).reshape(-1, 2).T
     graph = coo_array((np.ones(len(links), dtype=np.int8), (rows, columns)), shape=(len(sets), len(sets)))
     labels: list[int] = connected_components(graph, directed=False)[1].tolist()
