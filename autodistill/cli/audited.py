@@ -44,7 +44,7 @@ def table(findings: list[Finding]) -> Any:
 
 
 def _cells(finding: Finding) -> tuple[str, ...]:
-    growth = ", growth" if finding.limit_kind == "grows_by_at_most" else ""
+    growth = ", growth" if "growth" in finding.quantity else ""
     measured = words.shorten(finding.note, LONGEST) if finding.estimate is None else words.measured(finding)
     return (
         f"{words.about(finding)}{growth}",
