@@ -59,9 +59,11 @@ def rowlevel() -> list[Finding]:
             rows_needed=9_400, teacher=0.40, student=0.43, note=""),
         *(
             gap("race", group, "", "at_most", value, id=f"calibration/race={group}/at_most", check="calibration",
-                quantity="calibration_in_the_large", reference=None, options={"attribute": "race"}, limit=0.05,
-                teacher=0.011, student=value[0], statement="|mean score − share| < 0.05")
-            for group, value in {"Black": (-0.021, -0.034, -0.008), "White": (0.012, 0.007, 0.017)}.items()
+                quantity="calibration_in_the_large", reference="", limit=0.05, teacher=0.011, student=student,
+                options={"metric": "in_the_large", "attribute": "race"}, statement="|mean score − share| < 0.05")
+            for group, student, value in (
+                ("Black", -0.021, (0.021, 0.008, 0.034)), ("White", 0.012, (0.012, 0.007, 0.017))
+            )
         ),
         gap("sex", "Female", "", "at_least", (0.62, 0.55, 0.69), id="impact_ratio/sex=Female/at_least",
             check="impact_ratio", quantity="impact_ratio", unit="ratio", limit=0.5, statement="ratio > 0.5",
@@ -78,6 +80,24 @@ def rowlevel() -> list[Finding]:
         loss(0.03, 0.01, 0.05, id="membership", check="membership", teacher=0.08, student=None,
              quantity="membership_advantage", options={}, **common),
         *map(unjudged, ("latency", "size")),
+    ]  # fmt: skip
+
+
+def variants() -> list[Finding]:
+    """A ratio, a squared error, a kind of row, a tail."""
+    return [
+        gap("race", "Black", "", "at_most", (0.0002, 0.0, 0.0019), id="calibration/squared_error/race=Black/at_most",
+            check="calibration", quantity="calibration_squared_error", reference="", limit=0.01, teacher=0.0001,
+            student=0.0002, options={"metric": "squared_error", "attribute": "race"}),
+        loss(1.152, 1.141, 1.163, "FAIL", id="score_loss/brier/at_most_ratio", check="score_loss", teacher=0.0888,
+             student=0.1023, options={"metric": "brier"}, quantity="ratio", unit="ratio", limit=1.1,
+             limit_kind="at_most_ratio"),
+        loss(0.044, 0.009, 0.079, "INCONCLUSIVE", id="tail_loss/at_most", check="tail_loss", group="low margin",
+             teacher=0.531, student=0.487, options={"rare": 0.05}, quantity="worst_loss", rows=1_021,
+             details={"groups": [{"group": "low margin", "estimate": 0.044, "low": 0.009, "high": 0.079, "rows": 1_021,
+                                  "outcome": "INCONCLUSIVE"}], "smallest_margin": 0.035}),
+        loss(0.556, 0.538, 0.575, id="cvar/log_loss/at_most", check="cvar", teacher=0.0, student=0.556, unit="nats",
+             options={"metric": "log_loss", "beta": 0.9}, quantity="loss", limit=0.9),
     ]  # fmt: skip
 
 
@@ -176,7 +196,8 @@ def audited() -> dict[str, Any]:
 def hostile() -> dict[str, Any]:
     """Names from a table that would break a page, ids that are shown, a teacher of unknown past."""
     made = audited()
-    nasty = [replace(f, group=f"{NASTY} {LONG}" if f.group else None) for f in made["findings"]]
+    every = [*made["findings"], *variants()]
+    nasty = [replace(f, group=f"{NASTY} {LONG}" if f.group else None) for f in every]
     read = made["rows_to_read"] | {"ids": [NASTY, LONG, "17"], "shown": True, "reason": ""}
     read["groups"] = [line | {"group": NASTY} for line in read["groups"]]
     return made | {

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Finding
-from autodistill.report import words
+from autodistill.report import names, words
 
 COLUMNS = (
     ("check", "left"), ("group", "left"), ("teacher", "right"), ("student", "right"), ("tested", "right"),
@@ -45,7 +45,7 @@ def table(findings: list[Finding]) -> Any:
 
 def _cells(finding: Finding) -> tuple[str, ...]:
     growth = ", growth" if "growth" in finding.quantity else ""
-    measured = words.shorten(finding.note, LONGEST) if finding.estimate is None else words.measured(finding)
+    measured = names.shorten(finding.note, LONGEST) if finding.estimate is None else words.measured(finding)
     return (
         f"{words.about(finding)}{growth}",
         words.who(finding),

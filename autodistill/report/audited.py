@@ -63,15 +63,14 @@ def _group_table(
     notes = {f.note for f in found} if len(by_group) > 1 or not found[0].required else set()
     heads = {"at_most": "Gap now", "grows_by_at_most": "Growth of the gap", "gap_growth": "Growth of the gap"}
     heads = heads if check in {"group_gap", "score_gap"} else HEADS.get(check, {})
-    named = known.name if known else words.score(found[0])
     parts = {f.id: splits[attributed.stem(f)] for f in found if attributed.stem(f) in splits}
     over = bars.domain(part for found_ in parts.values() for part in found_[:1])
     if len(notes) == 1:  # said once above the table, not in every row
         by_group = {group: [replace(f, note="") for f in rows] for group, rows in by_group.items()}
     return {
-        "title": named[:1].upper() + named[1:] if check in {"group_gap", "score_gap"} else words.check_title(check),
+        "title": _table_title(found[0]),
         "check": check,
-        "attribute": attribute,
+        "attribute": "kind of row" if check == "tail_loss" else attribute,
         "says": f"share of {known.what} that a model {known.does}" if known and shares else "",
         "columns": [heads.get(kind, words.check_title(kind)) for kind in kinds],
         "rows": [
@@ -85,6 +84,14 @@ def _group_table(
         "shares": shares,
         "counted": (known.what if known else "rows").capitalize(),
     }
+
+
+def _table_title(finding: Finding) -> str:
+    about = words.about(finding)
+    if finding.check == "score_loss":
+        return f"Loss in {about}, group by group"
+    scores = finding.check in {"group_gap", "score_gap", "calibration"}
+    return about[:1].upper() + about[1:] if scores else words.check_title(finding.check)
 
 
 def _group_row(

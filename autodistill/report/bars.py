@@ -78,6 +78,5 @@ def _limits(finding: Finding) -> list[float]:
     """What is signed has a limit on either side."""
     if finding.limit is None:
         return []
-    gap = finding.check in words.SIGNED and finding.limit_kind == "at_most" and (finding.low or 0.0) < 0
-    signed = gap or (finding.check == "calibration" and "large" in finding.quantity)
+    signed = finding.check in words.SIGNED and finding.limit_kind == "at_most" and (finding.low or 0.0) < 0
     return [-finding.limit, finding.limit] if signed else [finding.limit]

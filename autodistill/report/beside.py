@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autodistill.records import Finding, Reading
-from autodistill.report import chart, numbers, sections, words
+from autodistill.report import chart, names, numbers, sections, words
 
 NOBODY = "no student"
 SMALLER = {"size": "smaller", "latency": "faster", "latency@32": "faster", "parameters": "fewer", "macs": "fewer"}
@@ -41,11 +41,11 @@ def search(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     if entry is None:
         rows = [row | {"student": NOBODY, "ratio": "–", "words": ""} for row in rows]
     return {
-        "student": words.candidate_name(entry.candidate) if entry else "No student reached certification",
+        "student": names.candidate_name(entry.candidate) if entry else "No student reached certification",
         "number": entry.candidate.number if entry else None,
         "certified": bool(report.get("certified")),
         "teacher": str(teacher.get("name", "not named")),
-        "settings": words.settings(entry.candidate) if entry else [],
+        "settings": names.settings(entry.candidate) if entry else [],
         "notes": [*map(str, teacher.get("notes", ()))],
         "present": entry is not None,
         "rows": rows,

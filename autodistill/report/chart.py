@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Candidate, Entry, Finding, Reading
-from autodistill.report import numbers, sentences, words
+from autodistill.report import names, numbers, sentences
 
 AXES = ("latency", "latency@32", "size", "energy", "parameters", "macs")
 SCREENED = {"PASS": "meets", "INCONCLUSIVE": "undetermined", "FAIL": "fails", "BROKEN": "broken"}
@@ -123,8 +123,8 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         points.append(
             _point("candidate", f"No. {entry.candidate.number}", entry.error, entry.readings, scales)
             | {"key": key, "number": entry.candidate.number, "family": entry.candidate.family, "role": role}
-            | {"screening": screening(entry), "front": key in front, "why": words.shorten(why(entry))}
-            | {"settings": words.settings(entry.candidate), "name": words.candidate_name(entry.candidate)}
+            | {"screening": screening(entry), "front": key in front, "why": names.shorten(why(entry))}
+            | {"settings": names.settings(entry.candidate), "name": names.candidate_name(entry.candidate)}
         )
     for control in report.get("controls", ()):
         if control["name"] != "teacher":
@@ -139,7 +139,7 @@ def _standing(kind: str, name: str, record: Mapping[str, Any], scales: list[dict
     """A control or the teacher as a point."""
     error = record.get("error", record.get("error_search"))
     candidate = record.get("candidate")
-    lines = words.settings(msgspec.convert(candidate, Candidate)) if candidate else []
+    lines = names.settings(msgspec.convert(candidate, Candidate)) if candidate else []
     point = _point(kind, name, error, readings(record.get("readings")), scales)
     return point | {
         "key": "",

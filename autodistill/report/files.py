@@ -13,7 +13,7 @@ import msgspec
 
 from autodistill import records
 from autodistill.errors import RunError
-from autodistill.report import chart, numbers, picture, render, words
+from autodistill.report import chart, names, numbers, picture, render
 
 NEEDED = (
     "verdict",
@@ -116,7 +116,7 @@ def _row(entry: records.Entry, report: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {
         "number": candidate.number,
         "key": candidate.key,
-        "candidate": words.candidate_name(candidate),
+        "candidate": names.candidate_name(candidate),
         "state": entry.state,
         "screening_search_split": entry.verdict.decision if entry.verdict else "",
         "front_search_split": candidate.key in report.get("front", ()),

@@ -4,11 +4,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autodistill.records import Finding
-from autodistill.report import attributed, chart, numbers, sentences, words
+from autodistill.report import attributed, chart, sentences, words
 
 CHANGED = ("amplified", "introduced", "introduced (reversed)", "mitigated")
 OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"})
 WORST = ("FAIL", "INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE", "PASS", "REPORTED")
+ERRORS = frozenset({"accuracy", "error", "brier", "log_loss", "rmse", "mae"})
+"""Metrics whose worse side is known whichever class is favourable."""
+NEUTRAL = frozenset({"mean_error", "calibration_in_the_large"})
+"""Metrics that should be zero: neither side is the better one."""
 LEFT_OUT = frozenset({"attribution", "churn"})
 """Attribution is told with the gap that it splits; changed decisions have a section of their own."""
 
@@ -89,15 +93,25 @@ def _test(finding: Finding) -> dict[str, str]:
     }
 
 
-def _told(finding: Finding, directed: bool) -> str:
+def _told(finding: Finding, favourable: bool) -> str:
     """The comparison in the group, and what becomes of the gap; other checks in their own sentence."""
     moved = finding.details.get("change")
-    if finding.check != "group_gap" or moved is None or finding.gap_teacher is None or finding.gap_student is None:
+    gaps = finding.check in {"group_gap", "score_gap"} and None not in (finding.gap_teacher, finding.gap_student)
+    if moved is None or not gaps:
         return f"{sentences.body(finding)}."
-    beside = sentences.comparison(finding)
-    group = words.who(finding)
-    start = f"For {group}, the student {beside}. " if beside else f"For {group}: "
-    return start + _gap_told(finding, float(moved), directed)
+    metric = str(finding.options.get("metric", ""))
+    directed = metric in ERRORS or (favourable and metric not in NEUTRAL)
+    return f"For {words.who(finding)}{_beside(finding)}{_gap_told(finding, float(moved), directed)}"
+
+
+def _beside(finding: Finding) -> str:
+    """What the student does in the group beside the teacher."""
+    if sentences.comparison(finding):
+        return f", the student {sentences.comparison(finding)}. "
+    if finding.check == "score_gap" and finding.student is not None and finding.teacher is not None:
+        values = words.own(finding, finding.student), words.own(finding, finding.teacher)
+        return f", the {words.score(finding)} is {values[0]} with the student and {values[1]} with the teacher. "
+    return ": "
 
 
 def _gap_told(finding: Finding, moved: float, directed: bool) -> str:
@@ -105,16 +119,16 @@ def _gap_told(finding: Finding, moved: float, directed: bool) -> str:
     teacher, student = float(finding.gap_teacher or 0), float(finding.gap_student or 0)
     beside = f"Beside {sentences.rest(finding)}, this group"
     low, high = _moved(finding, -1 if moved < 0 else 1)
-    bounds = (
-        f" [{numbers.fixed(100 * low)}, {numbers.fixed(100 * high)}]" if low is not None and high is not None else ""
-    )
-    size = numbers.points(abs(moved)) + bounds
+    bounds = ""
+    if low is not None and high is not None:
+        bounds = f" [{words.amount(finding, low, unit=False)}, {words.amount(finding, high, unit=False)}]"
+    size = words.amount(finding, abs(moved)) + bounds
     chance = ", which these rows cannot tell from no change" if low is not None and low <= 0 else ""
-    was, now = _standing(teacher, directed), _standing(student, directed)
+    was, now = (_standing(finding, gap, directed) for gap in (teacher, student))
     if teacher * student < 0:
         return f"{beside} stands {now} with the student and {was} with the teacher: the gap moved by {size}{chance}."
-    stands = f"{beside} stands {now} with the student and {numbers.points(abs(teacher))} with"
-    if abs(moved) < sentences.SAME:
+    stands = f"{beside} stands {now} with the student and {words.amount(finding, abs(teacher))} with"
+    if not moved or words.amount(finding, abs(moved), unit=False) == words.amount(finding, 0.0, unit=False):
         return f"{stands} the teacher: the gap is as wide as before{bounds}."
     wider = "wider" if abs(student) > abs(teacher) else "narrower"
     return f"{stands} the teacher: the gap is {wider} by {size}{chance}."
@@ -127,8 +141,7 @@ def _moved(finding: Finding, turn: int) -> tuple[float | None, float | None]:
     return (known[0], known[1]) if len(known) == 2 else (None, None)
 
 
-def _standing(gap: float, directed: bool) -> str:
-    """How a group stands beside its reference; without a favourable class only how far off."""
-    if not directed:
-        return f"{numbers.points(abs(gap))} apart"
-    return f"{numbers.points(abs(gap))} {'worse off' if gap > 0 else 'better off' if gap < 0 else 'apart'}"
+def _standing(finding: Finding, gap: float, directed: bool) -> str:
+    """How a group stands beside its reference; only how far off where neither side is the better one."""
+    way = ("worse off" if gap > 0 else "better off") if directed and gap else "apart"
+    return f"{words.amount(finding, abs(gap))} {way}"

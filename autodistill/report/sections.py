@@ -6,7 +6,7 @@ from typing import Any
 
 from autodistill import stats
 from autodistill.records import Entry, Finding, Reading
-from autodistill.report import bars, chart, numbers, sentences, terms, words
+from autodistill.report import bars, chart, names, numbers, sentences, terms, words
 
 
 def percent_interval(value: Mapping[str, Any] | None) -> str:
@@ -126,7 +126,7 @@ def shortlist(report: Mapping[str, Any]) -> list[dict[str, Any]]:
         lines.append(
             {
                 "order": line.get("order"),
-                "name": words.candidate_name(entry.candidate) if entry else line["key"],
+                "name": names.candidate_name(entry.candidate) if entry else line["key"],
                 "number": entry.candidate.number if entry else None,
                 "level": numbers.percent(line.get("level"), 2),
                 "power": numbers.percent(line.get("power"), 0),
@@ -157,8 +157,8 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
     return {
         "number": candidate.number,
         "key": candidate.key,
-        "name": words.candidate_name(candidate),
-        "settings": words.settings(candidate),
+        "name": names.candidate_name(candidate),
+        "settings": names.settings(candidate),
         "family": candidate.family,
         "screening": screened,
         "screening_words": chart.SCREEN_WORDS[screened],
@@ -171,7 +171,7 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
         else "none",
         "error_sort": entry.error if entry.error is not None else "",
         "readings": triple(entry.readings),
-        "why": words.shorten(chart.why(entry)),
+        "why": names.shorten(chart.why(entry)),
     }
 
 

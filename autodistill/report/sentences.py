@@ -96,39 +96,55 @@ def _score_loss(finding: Finding) -> str:
     score = words.score(finding) or "score"
     if finding.estimate is None:
         return f"{_start(finding)} against the teacher, loss in the {score}: {words.measured(finding)}"
+    if finding.limit_kind == "at_most_ratio":
+        return f"{_start(finding)}'s {score} is {words.measured(finding)} times the teacher's{_both_values(finding)}"
     if finding.estimate == 0:
         return f"{_start(finding)} has the teacher's {score}{_bounds(finding)}"
     way, size = ("worse", finding.estimate) if finding.estimate > 0 else ("better", -finding.estimate)
     signed = "" if finding.estimate > 0 else f"; the loss is {words.measured(finding)}"
     end = signed or _bounds(finding)
-    both = ""
-    if finding.teacher is not None and finding.student is not None:
-        both = f" ({words.own(finding, finding.student)} against {words.own(finding, finding.teacher)})"
-    return f"{_start(finding)}'s {score} is {words.amount(finding, size)} {way} than the teacher's{both}{end}"
+    by = words.amount(finding, size)
+    return f"{_start(finding)}'s {score} is {by} {way} than the teacher's{_both_values(finding)}{end}"
+
+
+def _both_values(finding: Finding) -> str:
+    if finding.teacher is None or finding.student is None:
+        return ""
+    return f" ({words.own(finding, finding.student)} against {words.own(finding, finding.teacher)})"
 
 
 def _calibration(finding: Finding) -> str:
     where = f"For {words.who(finding)}, the" if finding.group is not None else "The"
     if finding.estimate is None:
         return f"{where} calibration of the student: {words.measured(finding)}"
-    if "large" not in finding.quantity:
-        return f"{where} student's calibration error is {words.measured(finding)}"
-    if abs(finding.estimate) < SAME:
+    if finding.limit_kind == "grows_by_at_most":
+        return f"{where} student's scores are further off than the teacher's by {words.measured(finding)}"
+    if finding.quantity.startswith(words.SQUARED) or finding.student is None:
+        return f"{where} student's squared calibration error is {words.measured(finding)}"
+    if abs(finding.student) < SAME:
         return f"{where} student's scores are right on average{_bounds(finding)}"
-    way = "high" if finding.estimate > 0 else "low"
-    size = words.amount(finding, abs(finding.estimate))
-    signed = "" if finding.estimate > 0 else f"; signed, {words.measured(finding)}"
-    return f"{where} student's scores are {size} too {way} on average{signed or _bounds(finding)}"
+    way = "high" if finding.student > 0 else "low"
+    return f"{where} student's scores are {words.measured(finding)} too {way} on average"
+
+
+def _worst(finding: Finding) -> str:
+    beta = finding.options.get("beta", 0.9)
+    part = numbers.percent(1 - float(beta), 0)
+    if finding.estimate is None:
+        return f"Loss added in the worst {part} of the rows: {words.measured(finding)}"
+    added = f"the student adds {words.measured(finding)} a row to the teacher's loss"
+    return f"In the {part} of the rows that lose most, {added}"
 
 
 def _lead(finding: Finding) -> str:
-    rival = str(finding.options.get("control", finding.options.get("than", "the control"))).replace("_", " ")
+    control = str(finding.options.get("control", "a control"))
+    rival = words.CONTROLS.get(control, control)
     if finding.estimate is None:
-        return f"The student against the trivial model ({rival}): {words.measured(finding)}"
+        return f"The student beside {rival}: {words.measured(finding)}"
     way = "more" if finding.estimate >= 0 else "fewer"
     signed = "" if finding.estimate >= 0 else f"; the lead is {words.measured(finding)}"
     size = words.amount(finding, abs(finding.estimate))
-    return f"The student decides {size} {way} rows rightly than the trivial model ({rival}){signed or _bounds(finding)}"
+    return f"The student decides {size} {way} rows rightly than {rival} does{signed or _bounds(finding)}"
 
 
 def _impact(finding: Finding) -> str:
@@ -196,6 +212,8 @@ SENTENCES = {
     "worst_group_loss": _loss,
     "score_loss": _score_loss,
     "calibration": _calibration,
+    "cvar": _worst,
+    "tail_loss": _loss,
     "beats_control": _lead,
     "impact_ratio": _impact,
     "class_collapse": _collapse,

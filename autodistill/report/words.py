@@ -1,10 +1,8 @@
-"""The vocabulary of findings and candidates: what each is called, and its values in their unit."""
+"""The vocabulary of findings: what each is called, and its values in their unit."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from autodistill.records import Candidate, Finding
+from autodistill.records import Finding
 from autodistill.report import numbers
 
 
@@ -40,7 +38,7 @@ CHECKS = {
     "impact_ratio": "Impact ratio",
     "tail_loss": "Loss on the hard rows",
     "cvar": "Added loss in the worst rows",
-    "beats_control": "Lead over a trivial model",
+    "beats_control": "Lead over a control",
     "reliance_shift": "Reliance on a column",
     "noise_flips": "Decisions that flip under noise",
     "membership": "Training rows recognised from the scores",
@@ -55,7 +53,9 @@ SCORES = {
     "rmse": "root mean squared error",
     "mae": "mean absolute error",
     "squared_error": "mean squared error",
-    "absolute_error": "mean absolute error",
+    "mean_error": "mean error",
+    "mean_score": "mean score",
+    "calibration_in_the_large": "mean score less share of positives",
 }
 OUTCOMES = {
     "PASS": "pass",
@@ -74,10 +74,24 @@ ORIGINS = {
     "introduced (reversed)": "introduced (reversed): the gap changed sides",
     "undetermined": "undetermined: these rows cannot tell",
 }
-LOSSES = frozenset({"accuracy_loss", "worst_group_loss"})
+LOSSES = frozenset({"accuracy_loss", "worst_group_loss", "tail_loss"})
 PLAIN_SHARES = frozenset({"accuracy", "error", "recall", "rate", "share", "churn", *RATES})
 SIGNED = frozenset({"group_gap", "score_gap", "calibration"})  # what should be near 0 from either side
-UNITS = {"nats": "nats", "target": "in the target's unit", "classes": "classes"}
+UNITS = {
+    "nats": "nats",
+    "target": "in the target's unit",
+    "target²": "in the target's unit, squared",
+    "brier": "",
+    "score": "",
+    "classes": "classes",
+}
+SEGMENTS = {"low margin": "rows where the teacher is least sure", "rare classes": "rows of rare classes"}
+CONTROLS = {
+    "majority": "the most frequent class",
+    "linear": "a linear model",
+    "label_only": "its twin without distillation",
+}
+SQUARED = "calibration_squared_error"
 
 
 def rate(finding: Finding) -> Rate | None:
@@ -95,6 +109,8 @@ def who(finding: Finding) -> str:
     """The group of a finding: ``race = Hispanic``; empty where the test is about all rows."""
     if finding.group is None:
         return ""
+    if finding.check == "tail_loss":
+        return SEGMENTS.get(finding.group, finding.group)
     attribute = finding.options.get("attribute")
     return f"{attribute} = {finding.group}" if attribute else str(finding.group)
 
@@ -110,6 +126,8 @@ def about(finding: Finding) -> str:
     known = rate(finding)
     if finding.check in LOSSES:
         return check_title(finding.check).lower()
+    if finding.check == "calibration":
+        return "calibration, squared error" if finding.quantity.startswith(SQUARED) else "calibration"
     named = {"beats_control": "control", "reliance_shift": "column"}.get(finding.check, "")
     if named in finding.options:
         return f"{check_title(finding.check).lower()} ({str(finding.options[named]).replace('_', ' ')})"
@@ -120,14 +138,14 @@ def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
     """A value in the unit of the finding's tested quantity."""
     if value is None:
         return "–" if not unit else "no value"
-    if finding.unit == "share":
+    if finding.unit == "share" and not finding.quantity.startswith(SQUARED):
         words = numbers.percent(value) if finding.quantity in PLAIN_SHARES else numbers.points(value)
         return words if unit else numbers.fixed(100 * value)
     if finding.unit == "ratio" and finding.check in CHECKS:
         return numbers.fixed(value, 2)
-    if finding.unit in UNITS:
-        text = numbers.alike(value, reference_size(finding))
-        return f"{text}{numbers.NARROW}{UNITS[finding.unit]}" if unit else text
+    if finding.unit in UNITS or finding.unit == "share":
+        text, name = numbers.alike(value, reference_size(finding)), UNITS.get(finding.unit, "")
+        return f"{text}{numbers.NARROW}{name}" if unit and name else text
     by, name = numbers.scale(finding.unit, reference_size(finding))
     number = numbers.digits(value / by)
     return f"{number}{numbers.NARROW}{name}" if unit and name else number
@@ -142,8 +160,8 @@ def own(finding: Finding, value: float | None) -> str:
     """One model's own value: a share as a percentage, another in its unit."""
     if value is None:
         return numbers.MISSING
-    if finding.check == "calibration" and finding.unit == "share":
-        return numbers.points(value)
+    if finding.check == "calibration":
+        return numbers.digits(value) if finding.quantity.startswith(SQUARED) else numbers.points(value)
     return (
         numbers.percent(value) if finding.unit == "share" or finding.check == "impact_ratio" else numbers.digits(value)
     )
@@ -159,7 +177,8 @@ def step(finding: Finding) -> str:
 
 def _of_shares(finding: Finding) -> bool:
     """Whether the models' own values are shares, whatever the tested quantity is."""
-    return finding.unit == "share" or finding.check == "impact_ratio"
+    shares = finding.unit == "share" and not finding.quantity.startswith(SQUARED)
+    return shares or finding.check == "impact_ratio"
 
 
 def interval(finding: Finding) -> str:
@@ -181,7 +200,8 @@ def limit(finding: Finding) -> str:
     if finding.limit is None:
         return "none"
     how = {"at_least": "at least", "grows_by_at_most": "growth under"}.get(finding.limit_kind or "", "under")
-    times = " the teacher's" if finding.limit_kind == "at_most_ratio" else ""
+    times = " times" if finding.check in CHECKS else ""
+    times = f"{times} the teacher's" if finding.limit_kind == "at_most_ratio" else ""
     return f"{how} {amount(finding, finding.limit)}{times}"
 
 
@@ -215,33 +235,3 @@ def rows_needed(finding: Finding) -> str:
             f"about {numbers.count(finding.rows_needed)} {where} would decide it (here {numbers.count(finding.rows)})"
         )
     return "these data lean towards a fail, so that more rows alone are no remedy" if leans(finding) else ""
-
-
-def candidate_name(candidate: Candidate) -> str:
-    """A candidate in a few words: ``boosted, leaves 8, trees 40, int8``."""
-    options = [f"{key} {_short(value)}" for key, value in sorted(candidate.student.items())]
-    precision = [] if candidate.precision == "fp32" else [candidate.precision]
-    return ", ".join([candidate.family, *options, *precision])
-
-
-def settings(candidate: Candidate) -> list[str]:
-    """Everything that makes a candidate, a line a part."""
-    lines = [f"{candidate.family}: {_options(candidate.student)}", f"precision: {candidate.precision}"]
-    lines.append(f"loss: {candidate.loss}" + (f" ({_options(candidate.distill)})" if candidate.distill else ""))
-    if candidate.training:
-        lines.append(f"training: {_options(candidate.training)}")
-    return [*lines, f"seed: {candidate.seed}"]
-
-
-def _options(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {_short(value)}" for key, value in sorted(options.items())) or "no options"
-
-
-def _short(value: Any) -> str:
-    return numbers.digits(value) if isinstance(value, float) else str(value)
-
-
-def shorten(text: str, length: int = 400) -> str:
-    """A long text cut at a word, said to be cut."""
-    text = " ".join(text.split())
-    return text if len(text) <= length else text[: length - 1].rsplit(" ", 1)[0] + " … (cut)"
