@@ -9,6 +9,8 @@ from autodistill.report import (
     audited,
     beside,
     chart,
+    decided,
+    dossier,
     numbers,
     plain,
     record,
@@ -44,6 +46,7 @@ SECTIONS = (
     ("data", "Data"),
     ("method", "Method"),
     ("cost", "Cost"),
+    ("signoff", "Sign-off"),
     ("record", "Record"),
 )
 SEARCHED = frozenset({"front", "worth", "controls", "certification", "candidates", "measured", "cost"})
@@ -96,6 +99,8 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         "digests": record.digests(report),
         "environment": record.pairs(report.get("environment") or {}),
         "notes": _notes(report),
+        "signatures": decided.signatures(report),
+        "dossier": dossier.answers(report),
     }
 
 
