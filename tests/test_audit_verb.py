@@ -493,3 +493,18 @@ def test_the_majority_stands_beside_as_a_control() -> None:
     assert set(found.evidence.others) == {"control", "majority"}
     assert set(found.evidence.others["majority"].decisions.tolist()) == {0}
     assert not data.outside(three(), data.Asked(label="y", teacher="t", student="s")).evidence.positive
+
+
+def test_the_example_of_the_readme_is_what_the_verb_prints(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[1]
+    subprocess.run([sys.executable, root / "data" / "make_compas.py", place / "compas.csv"], check=True)
+    rows = list(csv.DictReader((place / "compas.csv").read_text().splitlines()))
+    for name, counts in COMPAS.items():
+        mine = [(row["rearrested"], row["high"]) for row in rows if row["race"] == name]
+        assert tuple(mine.count(pair) for pair in (("0", "0"), ("0", "1"), ("1", "0"), ("1", "1"))) == counts
+    asked = ["compas.csv", "--policy", str(root / "policies" / "rearrest.yaml"), "--label", "rearrested", "--teacher"]
+    asked += ["high", "--student", "student", "--group", "race", "--id", "person", "--favourable", "0"]
+    assert main(["audit", *asked, "--teacher-saw", "none"]) == 1
+    printed = {line.rstrip() for line in capsys.readouterr().out.splitlines()}
+    shown = (root / "README.md").read_text().split("<!-- audit-output -->")[1].split("```")[1].splitlines()[1:]
+    assert {line for line in shown if line != "…"} <= printed
