@@ -97,11 +97,9 @@ def keep(folder: Path, hashes: Hashes) -> str:
     """Put the hashes of a look's rows on the disk, whole or not at all, and return their digest."""
     digest = records.digest(hashes.tobytes())
     folder.mkdir(exist_ok=True)
-    buffer = io.BytesIO()
-    np.save(buffer, hashes, allow_pickle=False)
     part = folder / f"{digest}.part"
     with part.open("wb") as file:
-        file.write(buffer.getbuffer())
+        file.write(_file(hashes))
         file.flush()
         os.fsync(file.fileno())
     part.replace(folder / f"{digest}.npy")
@@ -112,11 +110,18 @@ def kept(folder: Path, digest: str) -> Hashes:
     """The hashes with this digest; raises ``LedgerError`` if they are missing or were changed."""
     path = folder / f"{digest}.npy"
     try:
-        hashes: Hashes = np.load(path, allow_pickle=False)
+        data = path.read_bytes()
+        hashes: Hashes = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         fault = "are missing or unreadable"
     else:
-        if records.digest(hashes.tobytes()) == digest:
-            return hashes
+        if records.digest(hashes.tobytes()) == digest and data == _file(hashes):
+            return hashes  # the whole file: a reader of arrays overlooks what stands behind one
         fault = "do not have the digest that the ledger gives"
     raise LedgerError(f"the row hashes of a look {fault}", where=str(path), do="restore the file")
+
+
+def _file(hashes: Hashes) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, hashes, allow_pickle=False)
+    return buffer.getvalue()
