@@ -14,27 +14,45 @@ from autodistill.stats.shares import Floats
 Labels = npt.NDArray[np.generic]
 
 
-def midranks(codes: IntArray, scores: npt.NDArray[np.generic]) -> Floats:
-    """Rank of each score among the rows of its code, from 1; equal scores share the mean of theirs. [n]."""
-    order = np.lexsort((scores, codes))
-    group, value = codes[order], scores[order]
+def above(codes: IntArray, label: npt.NDArray[np.bool_], scores: npt.NDArray[np.generic]) -> Floats:
+    """How many rows of the same code and the other label score lower, equal scores counting a half. [n]
+
+    The difference of the midranks among all and among the own label (Sun and Xu 2014), from one sort.
+    """
+    order = _order(codes, scores)
+    group, value, positive = codes[order], scores[order], label[order]
     fresh = np.ones(len(order), dtype=bool)
-    fresh[1:] = group[1:] != group[:-1]
+    fresh[1:] = (group[1:] != group[:-1]) | (value[1:] != value[:-1])
     first = np.flatnonzero(fresh)
-    start = first[np.cumsum(fresh) - 1]
-    fresh[1:] |= value[1:] != value[:-1]
-    runs = np.append(np.flatnonzero(fresh), len(order))
+    ends = np.append(first, len(order))
+    before = np.concatenate([[0], np.cumsum(positive)])
+    new = np.ones(len(first), dtype=bool)
+    new[1:] = group[first][1:] != group[first][:-1]
+    start = first[np.flatnonzero(new)][np.cumsum(new) - 1]
+    size, inside = np.diff(ends), np.diff(before[ends])
+    lower = before[first] - before[start]
+    # By run of equal scores: what a positive is above (negatives) and what a negative is above.
+    negatives, positives = first - start - lower + (size - inside) / 2, lower + inside / 2
     run = np.cumsum(fresh) - 1
-    ranks = np.empty(len(order))
-    ranks[order] = (runs[run] + runs[run + 1] - 1) / 2 + 1 - start
-    return ranks
+    out = np.empty(len(order))
+    out[order] = np.where(positive, negatives[run], positives[run])
+    return out
+
+
+def _order(codes: IntArray, scores: npt.NDArray[np.generic]) -> IntArray:
+    """Rows by code, then by score."""
+    if scores.dtype == np.float32 and bool((np.asarray(scores, np.float32) >= 0).all()):
+        # The bits of such a float are in its own order: one key, and one sort for two.
+        bits = np.abs(scores).view(np.uint32)
+        return np.argsort((codes.astype(np.uint64) << np.uint64(32)) | bits)
+    return np.lexsort((scores, codes))
 
 
 def auc(found: Seen, label: npt.NDArray[np.bool_], scores: npt.NDArray[np.generic]) -> Floats:
     """Pseudo-values [n] of the area under the ROC curve in each row's group; NaN where it lacks one of the labels."""
     positives = found.count(label)
     negatives = found.count() - positives
-    among = midranks(found.codes, scores) - midranks(found.codes * 2 + label, scores)
+    among = above(found.codes, label, scores)
     with np.errstate(invalid="ignore", divide="ignore"):
         placed = np.where(label, among / negatives[found.codes], 1 - among / positives[found.codes])
         area = found.count(np.where(label, placed, 0.0)) / positives

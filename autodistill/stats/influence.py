@@ -59,10 +59,15 @@ class Spread:
         alpha = np.asarray(level, float)
         units = np.maximum(self.units, 1.0)
         t = -stdtrit(np.maximum(units - 1, 1.0), np.broadcast_to(alpha, np.broadcast_shapes(alpha.shape, units.shape)))
-        hidden = np.where(np.isfinite(self.worst), self.worst, 0.0) * -np.expm1(np.log(alpha) / units)
+        hidden = self.unseen(alpha)
         high = np.maximum(np.maximum(t, _hall(t, self.tilt)) * self.error, hidden)
         low = np.maximum(np.maximum(t, _hall(t, -self.tilt)) * self.error, hidden)
         return self.estimate - low, self.estimate + high
+
+    def unseen(self, level: Numbers) -> Floats:
+        """What rows of which none need to have been seen can add: ``worst`` on the share 1 − level^(1/units)."""
+        worst = np.where(np.isfinite(self.worst), self.worst, 0.0)
+        return np.asarray(worst * -np.expm1(np.log(np.asarray(level, float)) / np.maximum(self.units, 1.0)))
 
 
 def _hall(t: Floats, tilt: Floats) -> Floats:
@@ -124,11 +129,14 @@ def moments(columns: Callable[[slice], Floats], codes: IntArray, size: int, cent
     products = [list(combinations_with_replacement(range(m), order)) for order in range(4)]
     for start in range(0, len(codes), CHUNK):
         part = slice(start, start + CHUNK)
-        here, moved = codes[part], columns(part) - centre
+        here, moved = codes[part], np.ascontiguousarray((columns(part) - centre).T)
         found[0] += np.bincount(here, minlength=size)
+        product: dict[tuple[int, ...], Floats] = {(at,): column for at, column in enumerate(moved)}
         for order in (1, 2, 3):
             for which in products[order]:
-                total = np.bincount(here, weights=np.prod(moved[:, which], axis=1), minlength=size)
+                if order > 1:
+                    product[which] = product[which[:-1]] * moved[which[-1]]
+                total = np.bincount(here, weights=product[which], minlength=size)
                 for same in set(permutations(which)):
                     found[order].reshape(size, -1)[:, _flat(same, m)] += total
     return Moments(*found)

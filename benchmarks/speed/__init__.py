@@ -1,0 +1,1 @@
+"""Parts of ``audit_speed.py``."""
