@@ -119,42 +119,54 @@ def test_one_model_in_each_arm_has_the_paired_error_of_a_textbook() -> None:
     assert difference.variances == pytest.approx((square,), rel=1e-12)
 
 
-def test_satterthwaite_is_students_t_where_one_source_is_all() -> None:
-    one = Sum(estimate=0.0, variances=(0.0, 4.0), freedoms=(1000.0, 2.0))
-    assert one.limits(0.025)[1] == pytest.approx(2 * 4.302652729911275)
-    even = Sum(estimate=1.0, variances=(1.0, 1.0), freedoms=(2.0, 2.0))
-    assert even.limits(0.025)[1] == pytest.approx(1 + 2**0.5 * 2.7764451051977987)
+def test_limits_are_students_t_where_one_source_is_all() -> None:
+    for sources in (((0.0, 4.0), (1000.0, 2.0)), ((0.0, 0.0, 4.0), (1000.0, 2.0, 2.0))):
+        one = Sum(estimate=0.0, variances=sources[0], freedoms=sources[1])
+        assert one.limits(0.025)[1] == pytest.approx(2 * 4.302652729911275)
+    # Both arms: Satterthwaite adds the degrees of freedom of equal variances. One arm: each limit by itself.
+    both = Sum(estimate=1.0, variances=(0.0, 1.0, 1.0), freedoms=(1e6, 2.0, 2.0))
+    assert both.limits(0.025)[1] == pytest.approx(1 + 2**0.5 * 2.7764451051977987)
+    arm = Sum(estimate=1.0, variances=(1.0, 1.0), freedoms=(1e9, 2.0))
+    assert arm.limits(0.025)[0] == pytest.approx(1 - np.hypot(1.959963984540054, 4.302652729911275))
 
 
-def drawn(random: Any, n: int, spread: float, effect: float) -> tuple[Contrast, list[Predictions], list[Predictions]]:
+def drawn(
+    random: Any, n: int, spread: float, effect: float
+) -> tuple[Contrast, list[Predictions], list[Predictions], list[float]]:
     """Rows of two groups and three seeds of two recipes; the first widens the gap by ``effect`` on average, and each
-    seed by its own amount more, sd ``spread``. Rows that are hard are hard for every model."""
+    seed by its own amount more, sd ``spread``. Rows that are hard are hard for every model. Last: the true gaps."""
     women, y = random.random(n) < 0.4, (random.random(n) < 0.5).astype(np.int64)
-    hard = random.normal(size=n)
+    hard, gaps = random.normal(size=n), []
 
     def model(mean: float) -> Predictions:
-        share = np.clip(0.15 + (mean + random.normal(0, spread)) * women, 1e-4, 0.9)
+        gaps.append(mean + random.normal(0, spread))
+        share = np.clip(0.15 + gaps[-1] * women, 1e-4, 0.9)
         wrong = 0.775 * hard + 0.632 * random.normal(size=n) < norm.ppf(share)
         return predictions(np.where(wrong, 1 - y, y))
 
     students, controls = ([model(mean) for _ in range(3)] for mean in (0.05 + effect, 0.05))
     found = evidence(y, y, students[0].decisions)
-    return Contrast(evidence=found, metric="error", harm=1, group=women, rest=~women), students, controls
+    return Contrast(evidence=found, metric="error", harm=1, group=women, rest=~women), students, controls, gaps
 
 
-def test_intervals_about_the_recipe_know_about_seeds() -> None:
-    """95 % where an interval from rows alone covers far less (AUDIT §4)."""
-    random, effect, draws = np.random.default_rng(1), 0.03, 500
-    knowing = rows_only = 0
+@pytest.mark.parametrize(("spread", "least"), [(0.03, 0.80), (0.01, 0.93)])
+def test_intervals_know_about_seeds(spread: float, least: float) -> None:
+    """95 % where an interval from rows alone covers far less (AUDIT §4): of the recipe, and of this artefact."""
+    random, effect, draws = np.random.default_rng(1), 0.03, 250
+    covered = np.zeros(3)
     for _ in range(draws):
-        contrast, students, controls = drawn(random, 2000, 0.03, effect)
-        found = contrast.difference(students, controls, 0.025)
-        low, high = found.limits(0.025)
-        knowing += low <= effect <= high
-        reach = 1.959964 * found.variances[0] ** 0.5
-        rows_only += abs(found.estimate - effect) <= reach
-    assert knowing / draws >= 0.935
-    assert rows_only / draws <= 0.80
+        contrast, students, controls, gaps = drawn(random, 1500, spread, effect)
+        recipe = contrast.difference(students, controls, 0.025)
+        artefact = contrast.difference(students[:1], controls, 0.025)
+        alone = recipe.estimate - effect, 1.959964 * recipe.variances[0] ** 0.5
+        covered += [
+            recipe.limits(0.025)[0] <= effect <= recipe.limits(0.025)[1],
+            artefact.limits(0.025)[0] <= gaps[0] - 0.05 <= artefact.limits(0.025)[1],
+            abs(alone[0]) <= alone[1],
+        ]
+    assert covered[0] / draws >= 0.935
+    assert covered[1] / draws >= 0.935
+    assert covered[2] / draws <= least
 
 
 def test_planted_harm_is_laid_at_its_own_door() -> None:

@@ -43,16 +43,28 @@ class Sum:
     freedoms: tuple[float, ...]
 
     def limits(self, level: float) -> tuple[float, float]:
-        """Estimate ± t·SE, each end one-sided at ``level``; the degrees of freedom are Satterthwaite's (1946)."""
-        total = sum(self.variances)
-        spent = sum(v * v / f for v, f in zip(self.variances, self.freedoms, strict=True))
-        freedom = total * total / spent if spent > 0 else np.inf
-        reach = float(student_t.ppf(1 - level, freedom) if np.isfinite(freedom) else z_value(level)) * total**0.5
+        """Estimate and what each end reaches, one-sided at ``level``.
+
+        With seeds in both arms t·SE at Satterthwaite's (1946) degrees of freedom. With seeds in one arm those are too
+        many (measured: 92.2 % for a nominal 95 % at three seeds), so the two sources' own limits are combined as MOVER
+        does: √((t₁·SE₁)² + (t₂·SE₂)²), which covers 95 % or more.
+        """
+        if len(self.variances) > 2:
+            total = sum(self.variances)
+            spent = sum(v * v / f for v, f in zip(self.variances, self.freedoms, strict=True))
+            reach = _t(level, total * total / spent if spent > 0 else np.inf) * total**0.5
+        else:
+            own = (_t(level, f) ** 2 * v for v, f in zip(self.variances, self.freedoms, strict=True))
+            reach = sum(own) ** 0.5
         return self.estimate - reach, self.estimate + reach
 
     def part(self, level: float) -> tuple[float, float, float]:
         """Estimate and limits."""
         return (self.estimate, *self.limits(level))
+
+
+def _t(level: float, freedom: float) -> float:
+    return float(student_t.ppf(1 - level, freedom) if np.isfinite(freedom) else z_value(level))
 
 
 @dataclass(frozen=True, kw_only=True)
