@@ -8,8 +8,8 @@ from autodistill.records import Finding
 from autodistill.report import attributed, bars, chart, numbers, sentences, words
 
 HEADS = {
-    "worst_group_loss": {"at_most": "Loss"},
-    "calibration": {"at_most": "The student's own"},
+    **{check: {"at_most": "Loss"} for check in ("worst_group_loss", "tail_loss", "score_loss")},
+    "calibration": {"at_most": "The student's own", "grows_by_at_most": "Growth"},
     "impact_ratio": {"at_least": "Ratio"},
 }
 SIMPLE = frozenset({"class_collapse", "tail_loss", "cvar", "beats_control", "reliance_shift", "noise_flips"})

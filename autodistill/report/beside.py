@@ -88,13 +88,13 @@ def _score(finding: Finding) -> dict[str, Any]:
     name = words.score(finding) or words.check_title(finding.check)
     return {
         "title": name[:1].upper() + name[1:],
-        "note": "" if finding.unit == "share" else words.UNITS.get(finding.unit, finding.unit),
+        "note": words.UNITS.get(finding.unit, ""),
         "teacher": words.own(finding, finding.teacher),
         "student": words.own(finding, finding.student),
         "teacher_spread": "",
         "student_spread": "",
-        "ratio": words.step(finding),
-        "words": f"tested: {words.measured(finding)}",
+        "ratio": f"{words.step(finding)}{numbers.NARROW}points" if finding.unit == "share" else words.step(finding),
+        "words": f"tested: {words.measured(finding)}{' times' if finding.limit_kind == 'at_most_ratio' else ''}",
     }
 
 

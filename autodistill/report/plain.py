@@ -45,7 +45,7 @@ def _item(found: list[Finding], split: list[Finding], directed: bool) -> dict[st
     rank = _rank(worst, origin)
     first = next((f for f in found if f.limit_kind == "grows_by_at_most"), found[0])
     return {
-        "rank": 0 if overall and rank > 0 and worst.check in {*words.LOSSES, "score_loss"} else rank,
+        "rank": 1 if overall and rank and worst.check in {*words.LOSSES, "score_loss"} else rank,
         "order": (CHANGED.index(origin) if origin in CHANGED else len(CHANGED), WORST.index(worst.outcome)),
         "outcome": worst.outcome,
         "outcome_words": words.OUTCOMES[worst.outcome],
@@ -71,9 +71,9 @@ def _changed(finding: Finding, origin: str | None) -> tuple[int, bool]:
 
 
 def _rank(worst: Finding, origin: str | None) -> int:
-    """FAIL, then what changed the gap, then what is not decided; the rest is folded."""
+    """FAIL, the loss over all rows (1), what changed the gap, what is not decided; the rest is folded."""
     if worst.outcome == "FAIL":
-        return 1
+        return 0
     if origin in CHANGED:
         return 2
     return 3 if worst.required and worst.outcome in OPEN else 4
@@ -84,7 +84,7 @@ def _test(finding: Finding) -> dict[str, str]:
     names = {"grows_by_at_most": "growth", "at_most": "now" if finding.check in words.SIGNED else ""}
     name = names.get(finding.limit_kind or "", "")
     value = finding.note if finding.estimate is None else words.measured(finding)
-    limit = f", limit {words.amount(finding, finding.limit)}" if finding.limit is not None else ""
+    limit = f", limit {words.bound(finding)}" if finding.limit is not None else ""
     return {
         "outcome": finding.outcome,
         "outcome_words": words.OUTCOMES[finding.outcome],

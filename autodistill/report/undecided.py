@@ -42,7 +42,9 @@ def _title(finding: Finding) -> str:
 
 def _about(finding: Finding) -> str:
     name, about = words.check_title(finding.check), words.about(finding)
-    return f"{name}: {about}" if about != name.lower() else name
+    if about.startswith(name.lower()):
+        return name + about[len(name) :]
+    return f"{name}: {about}"
 
 
 def _kind(finding: Finding) -> str:
@@ -65,9 +67,7 @@ def _why(finding: Finding) -> str:
         beyond = finding.limit_kind != "at_least" and finding.low is not None and finding.low > finding.limit
         lies = "is beyond" if beyond else "lies on both sides of"
         notes = [part for part in finding.note.split("; ") if part and part != LEAN]
-        return "; ".join(
-            [f"{words.measured(finding)} {lies} the limit of {words.amount(finding, finding.limit)}", *notes]
-        )
+        return "; ".join([f"{words.measured(finding)} {lies} the limit of {words.bound(finding)}", *notes])
     return finding.note or "the reason was not recorded"
 
 
@@ -86,7 +86,8 @@ def _margins(found: list[Finding]) -> list[dict[str, Any]]:
     """For each check, attribute and kind of limit the least limit that all its groups could pass on these rows."""
     tables: dict[tuple[str, ...], list[Finding]] = {}
     for finding in found:
-        if finding.required and finding.limit is not None and _margin(finding) is not None:
+        ratio = finding.limit_kind == "at_most_ratio"  # its margin is one of the difference
+        if finding.required and finding.limit is not None and not ratio and _margin(finding) is not None:
             key = (finding.check, str(finding.options.get("metric", "")), str(finding.options.get("attribute", "")))
             tables.setdefault((*key, str(finding.limit_kind)), []).append(finding)
     lines = []
@@ -100,7 +101,7 @@ def _margins(found: list[Finding]) -> list[dict[str, Any]]:
                 "who": words.who(worst),
                 "standing": worst.check in words.SIGNED and worst.limit_kind == "at_most",
                 "margin": words.amount(worst, margin),
-                "limit": words.amount(worst, limit),
+                "limit": words.bound(worst),
                 "able": margin < limit,
             }
         )
@@ -116,7 +117,7 @@ def _origins(found: list[Finding]) -> list[dict[str, str]]:
     """Gaps whose origin these rows cannot tell."""
     seen: dict[str, list[Finding]] = {}
     for finding in found:
-        if finding.origin == "undetermined":
+        if finding.origin == "undetermined" and finding.required:
             seen.setdefault(attributed.stem(finding), []).append(finding)
     lines = []
     for same in seen.values():

@@ -79,8 +79,8 @@ PLAIN_SHARES = frozenset({"accuracy", "error", "recall", "rate", "share", "churn
 SIGNED = frozenset({"group_gap", "score_gap", "calibration"})  # what should be near 0 from either side
 UNITS = {
     "nats": "nats",
-    "target": "in the target's unit",
-    "target²": "in the target's unit, squared",
+    "target": "units of the target",
+    "target²": "squared units of the target",
     "brier": "",
     "score": "",
     "classes": "classes",
@@ -131,7 +131,9 @@ def about(finding: Finding) -> str:
     named = {"beats_control": "control", "reliance_shift": "column"}.get(finding.check, "")
     if named in finding.options:
         return f"{check_title(finding.check).lower()} ({str(finding.options[named]).replace('_', ' ')})"
-    return known.name if known else score(finding) or check_title(finding.check).lower()
+    if finding.check in {"score_loss", "score_gap"}:
+        return score(finding)
+    return known.name if known else check_title(finding.check).lower()
 
 
 def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
@@ -202,7 +204,18 @@ def limit(finding: Finding) -> str:
     how = {"at_least": "at least", "grows_by_at_most": "growth under"}.get(finding.limit_kind or "", "under")
     times = " times" if finding.check in CHECKS else ""
     times = f"{times} the teacher's" if finding.limit_kind == "at_most_ratio" else ""
-    return f"{how} {amount(finding, finding.limit)}{times}"
+    return f"{how} {bound(finding)}{times}"
+
+
+def bound(finding: Finding) -> str:
+    """The limit by itself, in all of its own digits."""
+    value = finding.limit
+    if value is None or finding.unit == "share":
+        fine = value is not None and abs(round(1000 * value) - 1000 * value) > 1e-9
+        return numbers.points(value, 2) if fine and finding.quantity not in PLAIN_SHARES else amount(finding, value)
+    if finding.unit not in UNITS:
+        return amount(finding, value)
+    return f"{numbers.digits(value)}{numbers.NARROW}{UNITS[finding.unit]}".rstrip(numbers.NARROW)
 
 
 def outcome(finding: Finding) -> str:
@@ -210,7 +223,7 @@ def outcome(finding: Finding) -> str:
     words = OUTCOMES[finding.outcome]
     if finding.outcome in {"PASS", "FAIL", "INCONCLUSIVE"} and finding.limit is not None:
         growth = "the limit of growth" if finding.limit_kind == "grows_by_at_most" else "the limit"
-        words += f", {growth} is {amount(finding, finding.limit)}"
+        words += f", {growth} is {bound(finding)}"
     if finding.outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and rows_needed(finding):
         words += f"; {rows_needed(finding)}"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
@@ -230,6 +243,7 @@ def leans(finding: Finding) -> bool:
 def rows_needed(finding: Finding) -> str:
     """How many rows would decide an undecided test with 80 % power; empty where that was not computed."""
     where = f"rows with {who(finding)}" if finding.group is not None else "rows"
+    where = who(finding) if finding.check == "tail_loss" and finding.group is not None else where
     if finding.rows_needed is not None:
         return (
             f"about {numbers.count(finding.rows_needed)} {where} would decide it (here {numbers.count(finding.rows)})"
