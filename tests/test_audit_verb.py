@@ -505,6 +505,6 @@ def test_the_example_of_the_readme_is_what_the_verb_prints(place: Path, capsys: 
     asked = ["compas.csv", "--policy", str(root / "policies" / "rearrest.yaml"), "--label", "rearrested", "--teacher"]
     asked += ["high", "--student", "student", "--group", "race", "--id", "person", "--favourable", "0"]
     assert main(["audit", *asked, "--teacher-saw", "none"]) == 1
-    printed = {line.rstrip() for line in capsys.readouterr().out.splitlines()}
+    printed = {line.rstrip() for line in capsys.readouterr().out.replace("\u202f", " ").splitlines()}
     shown = (root / "README.md").read_text().split("<!-- audit-output -->")[1].split("```")[1].splitlines()[1:]
     assert {line for line in shown if line != "…"} <= printed
