@@ -2,7 +2,7 @@
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,6 @@ from autodistill.nightly import champion, deciding, delta, notifying, recorded, 
 from autodistill.nightly.recorded import Record, Student
 from autodistill.nightly.working import Asked, Worked
 from autodistill.records import Candidate
-from autodistill.report.words import candidate_name
 from autodistill.run import attest
 from autodistill.run.folder import write_whole
 from autodistill.run.progress import Watch, silent
@@ -58,11 +57,13 @@ def nightly(
         return Ended(record=conduct(night, urls, 1 if before is None else before.attempts + 1))
 
 
-def conduct(night: Asked, urls: Sequence[str], attempt: int = 1) -> Record:
-    """Do the night's work and end it: decide, crown, render, tell, and last of all write the record."""
+def conduct(
+    night: Asked, urls: Sequence[str], attempt: int = 1, work: Callable[[Asked], Worked] = working.work
+) -> Record:
+    """Do the night's ``work`` and end it: decide, crown, render, tell, and last of all write the record."""
     began = attest.now()
     try:
-        record = judged(night, working.work(night))
+        record = judged(night, work(night))
     except Exception as fault:  # whatever breaks a night, it ends with its reason, and the next one starts clean
         record = _failed(night, fault)
     record = replace(
@@ -188,7 +189,8 @@ def _challenger(report: Mapping[str, Any]) -> Student | None:
 
 
 def _name(candidate: Candidate) -> str:
-    return candidate_name(candidate)
+    options = [f"{name} {value}" for name, value in sorted(candidate.student.items()) if value is not None]
+    return " ".join([candidate.family, *options, *([] if candidate.precision == "fp32" else [candidate.precision])])
 
 
 def _cost(report: Mapping[str, Any], readings: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 The rule, exactly:
 
-* **failed**: the night broke, or no candidate of it came to an end; the reason is kept, and the next night starts clean.
+* **failed**: the night broke, or no candidate of it came to an end; the reason is kept, the next night starts clean.
 * **inconclusive**: nothing could be tested, because the level of these rows is spent (fresh rows are needed); or no
   student stands yet and none is certified, while at least one test is undecided (more rows are needed).
 * **drift**: the champion FAILs a required test tonight, shown at its share of the look divided by all its statements.

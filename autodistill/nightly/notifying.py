@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from collections.abc import Sequence
 
 from autodistill.errors import UserError
@@ -29,6 +30,12 @@ def notify(urls: Sequence[str], record: Record) -> list[str]:
     """Send the night's line to every address; notes on those that it did not reach, without their secrets."""
     if not urls:
         return []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what a messenger says of its own libraries is no concern of the night
+        return _told(urls, record)
+
+
+def _told(urls: Sequence[str], record: Record) -> list[str]:
     try:
         import apprise
     except ImportError:

@@ -79,9 +79,16 @@ def work(asked: Asked) -> Worked:
         reserve=_reserve(asked),
         registers=lambda report: deciding.decide(deciding.seen(report)).proposed is not None,
     )
+    away: list[str] = []
+
+    def watch(step: Progress) -> None:
+        if step.phase == "track" and "away" in step.text:  # nobody watches a night: what was said stays in its record
+            away.append(step.text)
+        asked.watch(step)
+
     budget = replace(asked.spec.budget, minutes=asked.minutes)
-    found = searching.search(replace(asked.spec, budget=budget), out=asked.folder, watch=asked.watch, night=night)
-    return Worked(growth=growth, plan=plan, report=found.report, notes=notes)
+    found = searching.search(replace(asked.spec, budget=budget), out=asked.folder, watch=watch, night=night)
+    return Worked(growth=growth, plan=plan, report=found.report, notes=(*notes, *away))
 
 
 def _plan(asked: Asked, dataset: Dataset) -> tuple[Plan, tuple[str, ...]]:
