@@ -96,6 +96,29 @@ def test_the_parts_are_the_models_own_gaps_and_add_up(seeds: int) -> None:
         assert details["about"] == "descriptive" if seeds == 1 else details["about"] in {"this artefact", "the recipe"}
 
 
+@pytest.mark.parametrize("metric", METRICS[:5])
+def test_a_rate_of_a_named_class_is_split_for_that_class(metric: str) -> None:
+    random, n = np.random.default_rng(9), 2000
+    y, taught, learned, alone = random.integers(0, 3, (4, n))
+    town = random.choice(["A", "B"], n)
+    found = replace(
+        evidence(y, taught, learned, {"town": town}, classes=("a", "b", "c"), favourable=2),
+        others={"control": predictions(alone, 3)},
+    )
+    line = policy(check("group_gap", {"at_most": 0.3}, metric=metric, of="c"))
+    for students in ([], [found.student["search"]] * 3):
+        f = attribution(found, line, level=0.05, students=students, controls=[found.others["control"]] * 3)[0]
+        # As one class against the others, by hand.
+        two = evidence(y == 2, taught == 2, learned == 2, {"town": town})
+        gaps = [
+            gap(two, predictions(said == 2), metric, "town", (town == "A", town == "B"))
+            for said in (taught, learned, alone)
+        ]
+        assert (f.details["teacher"], f.details["student"], f.details["control"]) == pytest.approx(gaps, abs=1e-12)
+        assert f.estimate == pytest.approx(gaps[1] - gaps[2], abs=1e-12)
+        assert f.options["class"] == "c"
+
+
 def test_one_twin_has_the_intervals_of_the_audit_itself() -> None:
     """Control and student as the pair: Tango for the loss."""
     found = simulated(2000, seed=5)

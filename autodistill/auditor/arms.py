@@ -17,12 +17,12 @@ LEAST = 20
 Side = npt.NDArray[np.bool_]
 
 
-def terms(evidence: Evidence, metric: str, model: Predictions) -> tuple[Floats, Floats]:
-    """(has [n], counts [n]) of a model: the metric in a set of rows is Σ has / Σ counts there."""
+def terms(evidence: Evidence, metric: str, rated: int | None, model: Predictions) -> tuple[Floats, Floats]:
+    """(has [n], counts [n]) of a model: the metric, of the class ``rated``, in a set of rows is Σ has / Σ counts."""
     says, y = model.decisions, evidence.y
     if metric in {"accuracy", "error"}:
         return ((says == y) == (metric == "accuracy")).astype(float), np.ones(len(y))
-    positive, label = says == evidence.rated, y == evidence.rated
+    positive, label = says == rated, y == rated
     counted = {
         "selection_rate": np.ones(len(y), dtype=bool),
         "true_positive_rate": label,
@@ -70,13 +70,14 @@ def _t(level: float, freedom: float) -> float:
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
     """A metric's contrast between two sets of rows: ``harm``·(value in ``group`` − value in ``rest``), or the value in
-    ``group`` alone where ``rest`` is None."""
+    ``group`` alone where ``rest`` is None; ``rated`` is the class that a rate is of."""
 
     evidence: Evidence
     metric: str
     harm: int
     group: Side
     rest: Side | None
+    rated: int | None = None
 
     @property
     def sides(self) -> tuple[tuple[int, Side], ...]:
@@ -85,17 +86,17 @@ class Contrast:
 
     def value(self, model: Predictions) -> float:
         """u of one model; NaN where a denominator is 0."""
-        has, counts = terms(self.evidence, self.metric, model)
+        has, counts = terms(self.evidence, self.metric, self.rated, model)
         with np.errstate(invalid="ignore"):
             return float(sum(sign * np.divide(has[at].sum(), counts[at].sum()) for sign, at in self.sides))
 
     def counted(self, model: Predictions, at: Side) -> int:
         """Rows under the metric among ``at``."""
-        return int(terms(self.evidence, self.metric, model)[1][at].sum())
+        return int(terms(self.evidence, self.metric, self.rated, model)[1][at].sum())
 
     def _influence(self, model: Predictions, at: Side) -> Floats:
         """How much each row moves the rate of ``at``: (has − rate·counts)/Σ counts, 0 elsewhere; sums to zero."""
-        has, counts = terms(self.evidence, self.metric, model)
+        has, counts = terms(self.evidence, self.metric, self.rated, model)
         total = counts[at].sum()
         with np.errstate(invalid="ignore"):
             return np.where(at, (has - has[at].sum() / total * counts) / total, 0.0)

@@ -50,6 +50,10 @@ class _Asked:
         return str(self.line.options.get("metric", "error"))
 
     @property
+    def of(self) -> str | None:
+        return self.line.options.get("of")
+
+    @property
     def harm(self) -> int:
         return 1 if self.group is None else self.doing.harm
 
@@ -197,9 +201,10 @@ def _contrast(evidence: Evidence, asked: _Asked) -> Contrast:
         return Contrast(evidence=evidence, metric=asked.metric, harm=asked.harm, group=everyone, rest=None)
     names, codes = evidence.encoded[asked.line.attribute]
     at = {name: codes == code for code, name in enumerate(names)} | {UNKNOWN: codes == len(names)}
-    group = at[asked.group]
+    group, of = at[asked.group], asked.of
+    rated = evidence.rated if of is None else evidence.classes.index(of)
     rest = ~group & ~at[UNKNOWN] if asked.reference == REST else at[str(asked.reference)]
-    return Contrast(evidence=evidence, metric=asked.metric, harm=asked.harm, group=group, rest=rest)
+    return Contrast(evidence=evidence, metric=asked.metric, harm=asked.harm, group=group, rest=rest, rated=rated)
 
 
 def _finding(evidence: Evidence, policy: Policy, asked: _Asked, parts: _Parts, level: float) -> Finding:
@@ -213,7 +218,7 @@ def _finding(evidence: Evidence, policy: Policy, asked: _Asked, parts: _Parts, l
         notes.append("undefined for one of the models")
     estimate, low, high = parts.doing if defined else (None, None, None)
     teacher, student, twin = parts.gaps
-    options = {"of": asked.line.name, "metric": asked.metric, "attribute": asked.line.attribute}
+    options = {"of": asked.line.name, "metric": asked.metric, "attribute": asked.line.attribute, "class": asked.of}
     split = dict(zip(("estimate", "low", "high"), parts.rest, strict=True)) if defined else {}
     return Finding(
         id=f"attribution/{asked.id}" + ("/recipe" if parts.about == "the recipe" else ""),
