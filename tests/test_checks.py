@@ -1,13 +1,17 @@
 """What each check counts, against a count by hand, and against fairlearn."""
 
+from typing import Any
+
 import fairlearn.metrics
 import numpy as np
 import pytest
 from audit_rows import COMPAS, check, compas, evidence, policy, simulated
 
-from autodistill import auditor, plugins
-from autodistill.records import LIMIT_KINDS
-from autodistill.stats import Rows
+from autodistill import auditor, plugins, verdict
+from autodistill.data.groups import crossed
+from autodistill.errors import SpecError
+from autodistill.records import LIMIT_KINDS, Finding
+from autodistill.stats import Rows, koopman
 
 
 def rows_of(found: auditor.Evidence) -> Rows:
@@ -19,7 +23,7 @@ def test_every_check_declares_what_it_needs(name: str) -> None:
     kind = plugins.find("checks", name)
     assert set(kind.limits) <= set(LIMIT_KINDS)
     assert kind.views
-    assert isinstance(kind.unit, str)
+    assert isinstance(kind.unit, str | property)
     assert kind.__doc__
     required = {option.name for option in plugins.options("checks", name) if option.required}
     assert required <= {"metric", "column"}
@@ -235,6 +239,157 @@ def test_impact_ratio_of_local_law_144() -> None:
         assert f.estimate == pytest.approx(k / n / top)
         assert f.details["four_fifths"] is (k / n / top < 0.8)
         assert f.outcome == "REPORTED"
+
+
+RATED = (
+    "selection_rate",
+    "true_positive_rate",
+    "false_positive_rate",
+    "false_negative_rate",
+    "positive_predictive_value",
+)
+
+
+@pytest.mark.parametrize("metric", RATED)
+def test_a_rate_of_each_class_is_sklearns_one_against_the_rest(metric: str) -> None:
+    sklearn = pytest.importorskip("sklearn.metrics")
+    random, classes = np.random.default_rng(12), ("blue", "green", "red")
+    race = random.choice(["Black", "Other", "White"], 900).astype(object)
+    y, teacher, student = (random.integers(0, 3, 900) for _ in range(3))
+    found = evidence(y, teacher, student, {"race": race}, classes=classes, positive=None, favourable=1)
+    asked = [check("group_gap", metric=metric, attribute="race", of=of) for of in classes]
+    findings = {f.id: f for f in auditor.audit(found, policy(report=tuple(asked)))}
+    for code, of in enumerate(classes):
+        for group in ("Black", "Other", "White"):
+            finding = findings[f"group_gap/{metric}/of:{of}/race={group}"]
+            for decided, value in ((teacher, finding.teacher), (student, finding.student)):
+                at = race == group
+                tables = sklearn.multilabel_confusion_matrix(y[at], decided[at], labels=[0, 1, 2])
+                (tn, fp), (fn, tp) = tables[code]
+                expected = {
+                    "selection_rate": (tp + fp) / at.sum(),
+                    "true_positive_rate": tp / (tp + fn),
+                    "false_positive_rate": fp / (fp + tn),
+                    "false_negative_rate": fn / (fn + tp),
+                    "positive_predictive_value": tp / (tp + fp),
+                }[metric]
+                assert value == pytest.approx(expected, abs=1e-12)
+            # Of a class that nobody wants, more is worse: the sign of harm turns.
+            assert finding.gap_student is not None
+            assert finding.student is not None
+            assert finding.student_reference is not None
+            wanted = 1 if (metric == "false_negative_rate") == (of == "green") else -1
+            gap = wanted * (finding.student - finding.student_reference)
+            assert finding.gap_student == pytest.approx(gap, abs=1e-12)
+
+
+def test_a_class_that_is_not_there_is_named() -> None:
+    found = simulated(400)
+    asked = check("group_gap", {"at_most": 0.1}, metric="selection_rate", attribute="sex", of="maybe")
+    finding = auditor.audit(found, policy(asked))[0]
+    assert (finding.outcome, finding.note) == ("NOT_APPLICABLE", "no class is called 'maybe': there are no, yes")
+    with pytest.raises(SpecError, match="accuracy is of no class"):
+        plugins.build("checks", "group_gap", {"metric": "accuracy", "of": "yes"})
+
+
+def hired(selected: dict[str, tuple[int, int]], teacher: float = 1.0) -> auditor.Evidence:
+    """Rows with (all, selected) by group; the teacher selects a ``teacher`` part of those."""
+    decided = np.concatenate([np.repeat([1, 0], [k, n - k]) for n, k in selected.values()])
+    before = np.concatenate([np.repeat([1, 0], [int(teacher * k), n - int(teacher * k)]) for n, k in selected.values()])
+    group = np.repeat(list(selected), [n for n, _ in selected.values()])
+    return evidence(decided, before, decided, {"group": group})
+
+
+def ratios(found: auditor.Evidence, limit: float = 0.8, **more: Any) -> dict[str, Finding]:
+    asked = check("impact_ratio", {"at_least": limit}, attribute="group", reference="A")
+    return {f.id: f for f in auditor.audit(found, policy(asked, **more)) if f.check == "impact_ratio"}
+
+
+def test_a_ratio_to_a_reference_is_decided_by_koopman() -> None:
+    found = ratios(hired({"A": (1000, 500), "B": (1000, 480), "C": (1000, 250), "D": (100, 41), "E": (20, 9)}))
+    outcomes = {name.removeprefix("impact_ratio/group:A="): f.outcome for name, f in found.items()}
+    assert outcomes == {
+        "B/at_least": "PASS",
+        "C/at_least": "FAIL",
+        "D/at_least": "INCONCLUSIVE",
+        "E/at_least": "INSUFFICIENT",
+    }
+    passed = found["impact_ratio/group:A=B/at_least"]
+    low, high = koopman(480, 1000, 500, 1000, 0.05)
+    assert (passed.low, passed.high) == (pytest.approx(float(low)), pytest.approx(float(high)))
+    assert (passed.estimate, passed.reference, passed.statement) == (pytest.approx(0.96), "A", "ratio > 0.8")
+    assert passed.details["four_fifths"] is False
+    assert found["impact_ratio/group:A=C/at_least"].details["four_fifths"] is True
+
+
+def test_ids_and_statements_of_ratios_are_known_beforehand() -> None:
+    asked = policy(check("impact_ratio", {"at_least": 0.8}, attribute="group", reference="A"))
+    names = verdict.constraint_names(asked, {"group": ("A", "B", "C")})
+    assert names[:2] == ("impact_ratio/group:A=B/at_least", "impact_ratio/group:A=C/at_least")
+    assert verdict.count(asked, {"group": ("A", "B", "C")}) == 3
+    found = hired({"A": (300, 150), "B": (300, 130), "C": (300, 60)})
+    findings = auditor.audit(found, asked)
+    assert set(names) == {f.id for f in findings if f.required}
+    at = verdict.constraints(findings, names)
+    assert at[0] < 0 < at[1]
+    assert auditor.search_z(findings) < 0
+    assert auditor.power(found, asked, 1.0) == 0.0
+    better = hired({"A": (3000, 1500), "B": (3000, 1450), "C": (3000, 1400)})
+    assert auditor.power(better, asked, 1.0) > 0.99
+
+
+def test_what_is_missing_keeps_a_ratio_open() -> None:
+    groups = {"A": (1000, 500), "B": (1000, 490), "": (100, 42), "C": (30, 15)}
+    listed = ratios(hired(groups))
+    assert set(listed) == {"impact_ratio/group:A=B/at_least", "impact_ratio/group:A=C/at_least"}
+    judged = ratios(hired(groups), unknown="require")
+    assert judged["impact_ratio/group:A=(unknown)/at_least"].outcome == "INCONCLUSIVE"
+    capped = ratios(hired(groups), unknown_at_most=0.01)
+    assert capped["impact_ratio/group:A=B/at_least"].outcome == "INCONCLUSIVE"
+    assert "no known group" in capped["impact_ratio/group:A=B/at_least"].note
+    tiny = ratios(hired(groups), exclude_below=0.02, because="too few to say")["impact_ratio/group:A=C/at_least"]
+    assert (tiny.outcome, tiny.required, tiny.details["excluded"]) == ("REPORTED", False, ["C"])
+    nobody = ratios(hired({"A": (100, 0), "B": (100, 10)}))["impact_ratio/group:A=B/at_least"]
+    assert (nobody.outcome, nobody.estimate) == ("INSUFFICIENT", None)
+    absent = {f.outcome for f in ratios(hired({"B": (100, 10), "C": (90, 10)})).values()}
+    assert absent == {"NOT_APPLICABLE"}
+
+
+def test_missing_groups_keep_a_rate_of_a_class_open() -> None:
+    found = simulated(3000)
+    race = found.groups["race"].copy()
+    race[:200] = ""
+    found = evidence(found.y, found.teacher["search"].decisions, found.student["search"].decisions, {"race": race})
+    asked = check("group_gap", {"at_most": 0.3}, metric="selection_rate", attribute="race", of="no")
+
+    def outcomes(**more: Any) -> dict[str, str]:
+        return {str(f.group): f.outcome for f in auditor.audit(found, policy(asked, **more)) if f.check == "group_gap"}
+
+    assert outcomes(unknown_at_most=0.5) == {"Black": "PASS", "Other": "PASS", "White": "PASS", "(unknown)": "REPORTED"}
+    assert set(outcomes(unknown_at_most=0.05).values()) == {"INCONCLUSIVE", "REPORTED"}
+    assert outcomes(unknown="require", unknown_at_most=0.5)["(unknown)"] == "PASS"
+    left = outcomes(exclude_below=0.1, because="few", unknown_at_most=0.5)
+    assert (left["Other"], left["White"]) == ("REPORTED", "PASS")
+
+
+def test_intersections_are_groups_of_their_own() -> None:
+    """Selection rates and impact ratios of sex × race, each intersection over the highest, from the definition."""
+    random = np.random.default_rng(4)
+    sex = random.choice(["Female", "Male", ""], 3000, p=[0.45, 0.5, 0.05]).astype(object)
+    race = random.choice(["Black", "White"], 3000, p=[0.3, 0.7]).astype(object)
+    name, both = crossed({"sex": sex, "race": race}, ["sex", "race"])
+    decided = (random.random(3000) < np.where(both == "Female & Black", 0.3, 0.5)).astype(int)
+    found = evidence(decided, decided, decided, {name: both})
+    asked = policy(report=(check("impact_ratio", attribute="sex & race"),))
+    findings = {f.group: f for f in auditor.audit(found, asked) if f.check == "impact_ratio"}
+    rates = {
+        f"{s} & {r}": decided[(sex == s) & (race == r)].mean() for s in ("Female", "Male") for r in ("Black", "White")
+    }
+    assert set(findings) == set(rates)
+    for group, rate in rates.items():
+        assert findings[group].estimate == pytest.approx(rate / max(rates.values()), abs=1e-12)
+    assert findings["Female & Black"].details["four_fifths"] is True
+    assert found.tables.sizes(name)[-1] == (sex == "").sum()
 
 
 def test_calibration_in_the_large_by_group() -> None:

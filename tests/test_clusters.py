@@ -134,7 +134,7 @@ def clustered_losses(
 
 @pytest.mark.parametrize(("clusters", "rows", "alike"), [(100, 10, 0.3), (40, 20, 0.1), (200, 5, 0.9)])
 def test_naive_limits_pass_falsely_and_ours_do_not(clusters: int, rows: int, alike: float) -> None:
-    draws = 1500
+    draws = 700
     b, c, n = clustered_losses(np.random.default_rng(clusters), draws, clusters, rows, alike)
     sums = [part.sum(axis=1).astype(float) for part in (b, c, n)]
     naive = float((paired_upper(*sums, 0.05) < LIMIT).mean())

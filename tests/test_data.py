@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from autodistill import data
 from autodistill.data import DataSpec, GroupSpec, digest
+from autodistill.data.groups import crossed
+from autodistill.errors import TableError
 from autodistill.records import SPLITS, Dataset
 
 ADULT = Path(__file__).parents[1] / "data" / "adult.parquet"
@@ -185,6 +187,45 @@ def test_groups_are_no_features_unless_asked(tmp_path: Path) -> None:
     assert set(load(frame(), tmp_path, groups=GROUPS).features) == {"age", "job"}
     asked = load(frame(), tmp_path, groups=GROUPS, group_features=True)
     assert set(asked.features) == {"age", "job", "sex", "region"}
+
+
+def test_groups_may_be_crossed(tmp_path: Path) -> None:
+    asked = (GroupSpec(column="sex"), GroupSpec(column="race", merge={"Other": ("B",)}))
+    both = GroupSpec(column="sex & race", cross=("sex", "race"))
+    table = frame()
+    table["sex"] = np.where(np.arange(len(table)) % 3, "F", "M")
+    table.loc[:9, "sex"] = None
+    table["race"] = np.where(np.arange(len(table)) % 2, "A", "B")
+    found = load(table, tmp_path, groups=(*asked, both))
+    cross = found.groups["sex & race"]
+    assert set(cross) == {"", "F & A", "F & Other", "M & A", "M & Other"}
+    pairs = zip(found.groups["sex"], found.groups["race"], strict=True)
+    assert cross.tolist() == [f"{sex} & {race}" if sex else "" for sex, race in pairs]
+    assert "group 'sex & race' is unknown in 10 of" in " ".join(found.notes)
+    assert not {"sex", "race", "sex & race"} & set(found.features)
+
+
+def test_crossed_groups_must_keep_their_names_apart() -> None:
+    values = {"a": ("x & y", "x", "x"), "b": ("z", "y & z", "z")}
+    columns = {name: np.array(column, dtype=object) for name, column in values.items()}
+    with pytest.raises(TableError, match="two intersections are both called 'x & y & z'"):
+        crossed(columns, ["a", "b"])
+    with pytest.raises(TableError, match="an intersection of 'c', which is no group"):
+        crossed(columns, ["a", "c"])
+    with pytest.raises(TableError, match="two or more attributes, each once"):
+        crossed(columns, ["a", "a"])
+
+
+def test_a_crossed_attribute_may_have_two_hundred_groups(tmp_path: Path) -> None:
+    table = frame(900)
+    table["site"] = [f"s{i % 45}" for i in range(900)]
+    table["sex"] = np.where(np.arange(900) % 7 < 3, "F", "M")
+    table["age_band"] = [f"b{i % 11}" for i in range(900)]
+    parts = tuple(GroupSpec(column=name) for name in ("site", "sex", "age_band"))
+    few = load(table, tmp_path, groups=(*parts, GroupSpec(column="site & sex", cross=("site", "sex"))))
+    assert len(set(few.groups["site & sex"])) == 90
+    with pytest.raises(TableError, match="groups are too many to compare"):
+        load(table, tmp_path, groups=(*parts, GroupSpec(column="site & age_band", cross=("site", "age_band"))))
 
 
 def test_groups_merge_and_unknown_is_empty(tmp_path: Path) -> None:

@@ -288,6 +288,47 @@ def test_a_version_that_looks_like_a_number_is_text(tmp_path: Path) -> None:
         ("{check: accuracy_loss, at_most: 0.015}", "{meter: size, at_most: big}", "an amount with its unit"),
         ("{check: accuracy_loss, at_most: 0.015}", "{meter: size, at_most: [1]}", "an amount with its unit"),
         ("{check: accuracy_loss, at_most: 0.015}", "{meter: size, at_least: 1 kB}", "size takes no at_least"),
+        ("{check: accuracy_loss, at_most: 0.015}", "{check: churn}", ":4: require[0]: churn decides nothing; move the"),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: churn, at_most: 0.1}",
+            ":4: require[0]: churn decides nothing",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: impact_ratio, at_least: 0.8}",
+            "at_least without reference",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: impact_ratio, reference: Male, at_least: 80}",
+            ":4: require[0].at_least: 80 is above 1; 0.8 is four fifths of the reference's",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: impact_ratio, reference: Male, at_least: 0}",
+            "0 is not above zero; it is in ratio",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: score_loss, metric: log_loss, at_most: 0}",
+            "0 is not above zero; it is in nats",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            '{check: score_loss, metric: log_loss, at_most: "1 %"}',
+            "should be a number, not '1 %'",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: score_loss, metric: log_loss, at_most_ratio: 0}",
+            "should be above 0 and at most 100",
+        ),
+        (
+            "{check: accuracy_loss, at_most: 0.015}",
+            "{check: group_gap, metric: accuracy, of: yes, at_most: 0.1}",
+            "accuracy is of no class: leave out of: yes",
+        ),
         ("0.015", "few", "should be a number, not 'few'"),
         ("0.015", "true", "should be a number, not True"),
         ("  - {check: accuracy_loss, at_most: 0.015}", "  check: accuracy_loss", "require: should be a list"),
@@ -300,6 +341,38 @@ def test_faults_of_a_policy_are_named(tmp_path: Path, old: str, new: str, messag
         assert spec.load_policy(path).because == "x"
     else:
         assert message in refused(path, policy=True)
+
+
+def test_limits_are_in_the_units_of_their_checks(tmp_path: Path) -> None:
+    lines = (
+        "{check: impact_ratio, reference: Male, at_least: 0.8}",
+        "{check: score_loss, metric: log_loss, at_most: 1.5, at_most_ratio: 1.1}",
+        "{check: class_collapse}",
+    )
+    text = POLICY + "".join(f"  - {line}\n" for line in lines)
+    limits = [dict(line.limits) for line in spec.load_policy(written(tmp_path, text)).require[1:]]
+    assert limits == [{"at_least": 0.8}, {"at_most": 1.5, "at_most_ratio": 1.1}, {}]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{cross: [sex, race]}", None),
+        ("{cross: [sex]}", "should name two or more groups, each once"),
+        ("{cross: [sex, sex]}", "should name two or more groups, each once"),
+        ("{cross: [sex, age]}", "'age' is crossed, and groups does not list it; list age too"),
+        ("{cross: [sex, race], merge: {A: [B]}}", "cross beside other keys"),
+        ("{cross: sex}", "should be a list of columns"),
+        ("{across: [sex, race]}", "a group has no 'across'; did you mean cross?"),
+    ],
+)
+def test_groups_may_be_crossed(tmp_path: Path, line: str, message: str | None) -> None:
+    path = changed(tmp_path, ("    - sex\n", f"    - {line}\n    - sex\n"))
+    if message is None:
+        both = spec.load(path).data.groups[0]
+        assert (both.column, both.cross) == ("sex & race", ("sex", "race"))
+    else:
+        assert message in refused(path)
 
 
 # the reader

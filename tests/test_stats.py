@@ -86,6 +86,88 @@ def test_newcombe_gives_its_published_interval() -> None:
     assert (round(float(low), 4), round(float(high), 4)) == (0.0524, 0.3339)
 
 
+def koopman_score(ratio: float, counts: tuple[int, int, int, int]) -> float:
+    """Koopman's score with the shares under ``ratio`` found by maximising the likelihood, not by a formula."""
+    x, n, y, m = counts
+
+    def slope(q: float) -> float:
+        p = ratio * q
+        return x / q - (n - x) * ratio / (1 - p) + y / q - (m - y) / (1 - q)
+
+    end = min(1.0, 1 / ratio) - 1e-12
+    q = end if slope(end) > 0 else brentq(slope, 1e-12, end, xtol=1e-15)
+    p = ratio * q
+    return float((x / n - ratio * y / m) / np.sqrt(p * (1 - p) / n + ratio**2 * q * (1 - q) / m))
+
+
+KOOPMAN = ((20, 40, 30, 35), (5, 50, 10, 50), (1, 30, 3, 100), (12, 200, 300, 1000), (39, 40, 38, 40))
+
+
+@pytest.mark.parametrize("counts", KOOPMAN)
+def test_koopman_limits_are_roots_of_the_score(counts: tuple[int, int, int, int]) -> None:
+    low, high = (float(end) for end in stats.koopman(*counts, 0.025))
+    assert koopman_score(low, counts) == pytest.approx(1.959964, abs=1e-5)
+    assert koopman_score(high, counts) == pytest.approx(-1.959964, abs=1e-5)
+
+
+def test_koopman_agrees_with_statsmodels() -> None:
+    proportion = pytest.importorskip("statsmodels.stats.proportion")
+    # Where a share is near 1 its search for the lower limit stops at the estimate.
+    for counts in KOOPMAN[:-1]:
+        theirs = proportion.confint_proportions_2indep(
+            *counts, compare="ratio", method="score", alpha=0.05, correction=False
+        )
+        assert [float(end) for end in stats.koopman(*counts, 0.025)] == pytest.approx(theirs, rel=1e-6)
+
+
+def test_ratios_at_the_ends() -> None:
+    for limits in (stats.koopman, stats.ratio_limits, stats.far_ratio_limits):
+        assert [float(end) for end in limits(0, 30, 0, 30, 0.05)] == [0.0, np.inf]
+        assert [float(end) for end in limits(3, 0, 5, 10, 0.05)] == [0.0, np.inf]
+        assert float(limits(0, 30, 5, 30, 0.05)[0]) == 0.0
+        assert float(limits(5, 30, 0, 30, 0.05)[1]) == np.inf
+        low, high = (float(end) for end in limits(30, 30, 30, 30, 0.05))
+        assert low * high == pytest.approx(1.0)
+        assert low < 0.95
+        turned = limits(20, 35, 10, 40, 0.05)[::-1]
+        assert [1 / float(end) for end in turned] == pytest.approx([float(e) for e in limits(10, 40, 20, 35, 0.05)])
+
+
+@pytest.mark.parametrize("ratio", [0.5, 0.8, 1.0])
+def test_exact_false_pass_of_the_ratio(ratio: float) -> None:
+    """The lower limit is above the true ratio: over 8 % by Koopman alone where events are rare, here at most 6 %."""
+    worst, alone = 0.0, 0.0
+    for n, m in ((30, 60), (100, 30), (30, 300)):
+        x, y = np.arange(n + 1)[:, None], np.arange(m + 1)[None, :]
+        guarded, plain = (limits(x, n, y, m, 0.05)[0] > ratio for limits in (stats.ratio_limits, stats.koopman))
+        for share in (0.01, 0.02, 0.05, 0.2, 0.5, 0.8, 0.95, 0.99):
+            chance = reference.binom.pmf(x, n, ratio * share) * reference.binom.pmf(y, m, share)
+            worst, alone = max(worst, float(chance[guarded].sum())), max(alone, float(chance[plain].sum()))
+    assert worst <= 0.06
+    assert alone > 0.08
+
+
+def test_exact_false_fail_of_the_ratio_far_out() -> None:
+    """At α/m the upper limit is below the true ratio no more often than twice the level."""
+    level, ratio = 0.05 / 24, 0.8
+    for n, m in ((30, 60), (30, 300), (200, 30)):
+        x, y = np.arange(n + 1)[:, None], np.arange(m + 1)[None, :]
+        fails = stats.far_ratio_limits(x, n, y, m, level)[1] < ratio
+        for share in (0.01, 0.05, 0.2, 0.5, 0.95, 0.99):
+            chance = reference.binom.pmf(x, n, ratio * share) * reference.binom.pmf(y, m, share)
+            assert float(chance[fails].sum()) <= 2 * level
+
+
+def test_mover_of_correlated_estimates() -> None:
+    limits = np.array(0.1), np.array(0.3)
+    first = np.array(0.2)
+    alone = stats.mover(first, limits, first, limits)
+    assert [float(e) for e in stats.mover(first, limits, first, limits, 1.0)] == pytest.approx([0.0, 0.0], abs=1e-7)
+    opposed = stats.mover(first, limits, first, limits, -1.0)
+    assert float(opposed[1]) == pytest.approx(0.2)
+    assert float(alone[1]) == pytest.approx(0.1 * np.sqrt(2))
+
+
 def test_mcnemar_agrees_with_statsmodels() -> None:
     tables = pytest.importorskip("statsmodels.stats.contingency_tables")
     for b, c in ((1, 7), (0, 0), (12, 12), (30, 11)):
