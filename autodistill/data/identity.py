@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,44 +11,37 @@ import pyarrow as pa
 from autodistill.data.columns import strings
 from autodistill.data.predicted import matching
 from autodistill.records import Predictions
-from autodistill.stats import Evidence, strata
+from autodistill.stats import Evidence
 
 if TYPE_CHECKING:
     from autodistill.data.outside import Asked
 
 
 def rows(evidence: Evidence, asked: "Asked", table: pa.Table) -> npt.NDArray[np.str_]:
-    """U16 [n]: who a row is, the first 8 bytes of a SHA-256 in hexadecimal.
+    """U16 [n]: who a row is, the first 8 bytes of a SHA-256 in hexadecimal: of its id and label.
 
-    With ids it is over id, label and groups; without over place, label, groups and what the teacher said. Rows of one
-    label and groups share the head of what is hashed, so that it is put together once.
+    The groups that an audit asks about are no part of it: the same rows asked about another group stay the same rows.
+    Ids that only number the rows (0, 1, 2 … or 1, 2, 3 …) are those of any other table too: then what the teacher said
+    belongs to it. Without ids it is of place, label and what the teacher said.
     """
-    groups = {name: evidence.encoded[name] for name in sorted(asked.groups)}
-    sizes = {name: len(names) for name, (names, _) in groups.items()}
-    stratum, of_stratum = strata({name: codes for name, (_, codes) in groups.items()}, sizes, len(evidence.y))
-    label = evidence.y if evidence.classes else np.zeros(len(evidence.y), dtype=np.int64)
-    kinds, kind = np.unique(stratum * max(1, len(evidence.classes)) + label, return_inverse=True)
-    heads = []
-    for at in kinds.tolist():
-        where, code = divmod(at, max(1, len(evidence.classes)))
-        cells = [evidence.classes[code]] if evidence.classes else []
-        for name, (names, _) in groups.items():
-            cells += [name, (*names, "")[of_stratum[name][where]]]
-        heads.append(_joined([asked.id or "", *cells]))
-    tails = _tails(evidence, asked, table)
-    digests = b"".join([sha256(heads[at] + tail).digest()[:8] for at, tail in zip(kind.tolist(), tails, strict=True)])
+    named = None if asked.id is None else strings(table[asked.id])
+    columns = [evidence.y.tolist()] if named is None else [evidence.y.tolist(), named.tolist()]
+    if evidence.classes:
+        columns[0] = [evidence.classes[code] for code in columns[0]]
+    else:
+        columns[0] = [repr(value) for value in columns[0]]
+    if named is None or _numbering(named):
+        columns += [] if named is not None else [[str(place) for place in range(table.num_rows)]]
+        columns += [strings(table[name]).tolist() for name in matching(asked.teacher, table.column_names)]
+    head = _joined([asked.id or "", asked.label])
+    digests = b"".join([sha256(head + _joined(cells)).digest()[:8] for cells in zip(*columns, strict=True)])
     return np.frombuffer(digests.hex().encode(), dtype="S16").astype("U16")
 
 
-def _tails(evidence: Evidence, asked: "Asked", table: pa.Table) -> Iterable[bytes]:
-    """What tells rows of one label and groups apart, a row after the other."""
-    columns = [strings(table[asked.id]).tolist()] if asked.id is not None else []
-    if not evidence.classes:
-        columns.append([repr(value) for value in evidence.y.tolist()])
-    if asked.id is None:
-        columns.append([str(place) for place in range(table.num_rows)])
-        columns += [strings(table[name]).tolist() for name in matching(asked.teacher, table.column_names)]
-    return map(_joined, zip(*columns, strict=True))
+def _numbering(named: npt.NDArray[Any]) -> bool:
+    """Whether ids are just the whole numbers from 0 or 1 on, in any order."""
+    values = set(named.tolist())
+    return any(values == {str(n) for n in range(first, first + len(named))} for first in (0, 1))
 
 
 def _joined(cells: Iterable[str]) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from autodistill import signoff
+from autodistill import __version__, signoff
 from autodistill.errors import SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, digest, encode
@@ -61,6 +61,7 @@ def attest(folder: Path, found: Mapping[str, Any], ledger: Ledger) -> tuple[str,
         files = records_of(folder, found)
         policy = found.get("policy") or {}
         more = {
+            "version": __version__,
             "run": found["name"],
             "kind": found.get("kind", "search"),
             "created": found.get("created"),

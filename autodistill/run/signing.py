@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from autodistill import journal, report, signoff, spec
+from autodistill import __version__, journal, report, signoff, spec
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, Policy, digest, plain
@@ -165,6 +165,7 @@ def _attest_opening(run: Path, opening: sealed.Opening, found: Mapping[str, Any]
     files = {name: digest((run / name).read_bytes()) for name in names}
     index, head = ledger.head()
     more = {
+        "version": __version__,
         "run": found["name"],
         "split": "sealed",
         "at": attest.now(),
@@ -190,6 +191,7 @@ def _decide(
         files[attest.SEALED] = digest((asked.run / attest.SEALED).read_bytes())
     index, head = ledger.head()
     more = {
+        "version": __version__,
         "run": found["name"],
         "by": asked.by,
         "role": asked.role,

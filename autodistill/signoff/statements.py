@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from autodistill import __version__
 from autodistill.records import Decision, Finding, digest, plain
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -70,7 +69,7 @@ def facts(
             "passedTests": named("PASS"),
             "warnedTests": named("INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"),
             "failedTests": named("FAIL"),
-            OURS: {"version": __version__, "code": code_revision(), "verdict": decision, **more},
+            OURS: {"code": code_revision(), "verdict": decision, **more},
         },
     }
 
@@ -81,7 +80,7 @@ def decision(files: Mapping[str, str], decided: Decided, more: Mapping[str, Any]
         "_type": STATEMENT,
         "subject": subjects(files),
         "predicateType": DECISION,
-        "predicate": {"decision": decided, "version": __version__, **plain(dict(more))},
+        "predicate": {"decision": decided, **plain(dict(more))},
     }
 
 
