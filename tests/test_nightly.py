@@ -146,8 +146,8 @@ def test_a_search_before_the_first_night_keeps_its_rows(tmp_path: Path) -> None:
     table = people(200)
     table.to_parquet(tmp_path / "table.parquet", index=False)
     asked = DataSpec(table=tmp_path / "table.parquet", target="yes", drop=("who",))
-    held = {f"{at:016x}": "audit" for at in range(5)}
-    found, _ = load_kept(asked, 0, tmp_path / "all.parquet", "2024-01-01")
+    other = {f"{at:016x}": "audit" for at in range(5)}  # of another table: no row of it is here
+    found, _ = load_kept(asked, 0, tmp_path / "all.parquet", "2024-01-01", other)
     trained = {row for row, name in placed(found).items() if name == "train"}
     held = {row: name for row, name in placed(found).items() if name != "train"}
     pd.concat([table, people(20, seed=5)]).to_parquet(tmp_path / "table.parquet", index=False)
@@ -386,6 +386,8 @@ def test_a_month_is_seldom_false() -> None:
 
 # Warm starts, champions, notifications, schedules.
 
+RECORD = Record(name="loans", date="2024-02-03", outcome="drift", sentence="the champion FAILs", exit_code=1)
+
 
 def _run(folder: Path, entries: list[Entry], listed: list[str], certified: str | None) -> None:
     report = {
@@ -437,8 +439,13 @@ def test_a_signed_student_is_the_champion_while_it_is_in_force(tmp_path: Path, m
         assert (_sha(found), found and found.source) == (months.sha_of(made[0].candidate), "signed-off")
         assert champion.signed("another", ledger, attest.now()) is None
         assert champion.signed("x", ledger, "2999-01-02") is None  # expired
-        ledger.append("revocation", {"statements": ["s1"]})
+        ledger.append("revocation", {"statements": ["s1"], "student": line["student"]})
         assert champion.signed("x", ledger, attest.now()) is None
+        assert champion.standing(root, "x", ledger, attest.now()) is None  # what was taken back stands no more
+        proposed = Student(sha256=months.sha_of(made[1].candidate), key=made[1].candidate.key, name="")
+        night = replace(RECORD, date="2024-01-02", proposed=proposed.key, challenger=proposed)
+        night.write(root / "2024-01-02")
+        assert _sha(champion.standing(root, "x", ledger, attest.now())) == proposed.sha256
         ledger.append("signature", {**line, "statement": "s2", "report": "of a run elsewhere", "student": "other"})
         with pytest.raises(RunError, match="is of no run of these nights"):
             champion.standing(root, "x", ledger, attest.now())
@@ -475,9 +482,6 @@ def _listening() -> Iterator[tuple[str, list[dict[str, Any]]]]:
         server.shutdown()
         server.server_close()
         thread.join()
-
-
-RECORD = Record(name="loans", date="2024-02-03", outcome="drift", sentence="the champion FAILs", exit_code=1)
 
 
 def test_people_are_told_and_failing_to_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,6 +86,7 @@ class _Dealer:
     before: Known | None
     adopt: Mapping[str, str]
     now: Known | None = None
+    adopted: bool = False
     aside: int = 0
     present: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=bool))
 
@@ -101,8 +102,9 @@ class _Dealer:
         known = at >= 0
         chosen = np.full(len(at), ASIDE, dtype=np.int64)
         chosen[known] = old.split[at[known]]
-        if self.before is None and self.adopt:
-            names = [self.adopt.get(one, "") for one in digest.short(rows.content)]
+        names = [self.adopt.get(one, "") for one in digest.short(rows.content)] if self.before is None else []
+        self.adopted = any(names)  # else that run was of another table
+        if self.adopted:
             chosen = np.array([SPLITS.index(name) if name in SPLITS else ASIDE for name in names], dtype=np.int64)
             known = chosen >= 0
         if rows.named is not None:
@@ -141,7 +143,7 @@ class _Dealer:
         out[tied] = np.where(low[mine] == high[mine], high[mine], ASIDE)[tied]
         self.aside = int((out[tied] < 0).sum())
         if free.any():
-            if self.before is None and self.adopt:
+            if self.adopted:
                 out[free] = SPLITS.index("train")
             else:
                 dealt = np.bincount(out[out >= 0], minlength=len(SPLITS)).tolist() if self.before else None

@@ -1,11 +1,12 @@
 """The student that stands: the one that a person signed off, or else the one that the last night proposed.
 
 While an approval of a student of these nights is in force, that student is the champion, whatever later nights propose:
-it is what is deployed. Where nobody has signed, the last proposal stands (that of a drift night included). Its file is
-copied to ``nights/champion/`` under its digest, so that it outlives its night's folder.
+it is what is deployed. Where nobody has signed, the last proposal stands (that of a drift night included). One that was
+taken back stands no more: then the last proposal that was not. Its file is copied to ``nights/champion/`` under its
+digest, so that it outlives its night's folder.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import msgspec
 
 from autodistill.errors import ArtefactError, RunError
 from autodistill.ledger import Ledger
+from autodistill.nightly import recorded
 from autodistill.records import FORMAT, Candidate, Reading, digest, encode, plain
 from autodistill.report import read
 from autodistill.run.folder import write_whole
@@ -99,14 +101,28 @@ def standing(root: Path, name: str, ledger: Ledger, now: str) -> Kept | None:
     """Who stands tonight, its file copied. Raises RunError where a signed student cannot be found or used."""
     mine = kept(root)
     line = signed(name, ledger, now)
-    if line is None or (mine is not None and mine.sha256 == line["student"]):
+    if line is None:
+        taken = {str(one.data.get("student")) for one in ledger.lines("revocation")}
+        return mine if mine is None or mine.sha256 not in taken else _last_proposal(root, taken)
+    if mine is not None and mine.sha256 == line["student"]:
         return mine
     run = _home(root, str(line["report"]))
     if run is None:
         what = f"the signed-off student {str(line['student'])[:12]} is of no run of these nights"
         raise RunError(what, where=str(root), do="restore its folder, sign a night's student, or revoke the approval")
     report = read(run)
-    return crown(root, run, str(report["certified"] or report["finalist"]), run.name, "signed-off")
+    key = str(report["certified"] or report["finalist"])
+    if digest((run / "candidates" / key / "student.onnx").read_bytes()) != line["student"]:
+        raise ArtefactError("the signed-off student's file was changed", where=str(run), do="restore it")
+    return crown(root, run, key, run.name, "signed-off")
+
+
+def _last_proposal(root: Path, taken: Collection[str]) -> Kept | None:
+    for folder in reversed(recorded.folders(root)):
+        night = recorded.read_record(folder)
+        if night is not None and night.proposed and night.challenger and night.challenger.sha256 not in taken:
+            return crown(root, folder, night.proposed, night.date, "proposed")
+    return None
 
 
 def _home(root: Path, report: str) -> Path | None:
