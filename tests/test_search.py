@@ -165,6 +165,8 @@ def test_the_search_sees_no_audit_row(recorded: small_run.Run, replayed: small_r
         tmp_path, recorded.cache, table=tmp_path / "flipped.parquet", split="part", readings=recorded.readings
     ).report
     assert small_run.screened(flipped) == small_run.screened(replayed.report)
+    order = [(one["key"], one["order"], one["power"]) for one in flipped["shortlist"]]
+    assert order == [(one["key"], one["order"], one["power"]) for one in replayed.report["shortlist"]]
     assert flipped["findings"] != replayed.report["findings"]
 
 
