@@ -7,7 +7,7 @@ import pytest
 from audit_rows import check, evidence, policy, simulated
 
 from autodistill import auditor
-from autodistill.records import Finding, Policy
+from autodistill.records import Finding, Policy, decode, encode
 from autodistill.stats import paired_upper
 from autodistill.stats.clustered import effect, influence, t_value
 
@@ -56,6 +56,8 @@ def test_copies_of_rows_say_no_more_than_the_rows() -> None:
 def test_every_count_check_is_decided_by_clusters() -> None:
     found = simulated(6000, seed=1, flips=0.05)
     findings = audited(found, found.row_ids // 6)
+    for finding in findings.values():
+        assert decode(encode(finding), Finding) == finding
     assert not [f.id for f in findings.values() if f.outcome == "NOT_APPLICABLE"]
     methods = {f.check: f.method for f in findings.values()}
     assert methods["accuracy_loss"] == "tango-guard-clusters"

@@ -65,7 +65,7 @@ def _ratios(look: Look, found: PairedCounts, pairs: tuple[tuple[str, str], ...],
 
 
 def _ratio(one: float, other: float, n: float) -> float | None:
-    return one / other if n and other > 0 else None
+    return float(one / other) if n and other > 0 else None
 
 
 def _against(look: Look, line: Line, found: PairedCounts, all_: Ratios, at: int) -> Finding:
