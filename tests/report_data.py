@@ -4,7 +4,7 @@ import random
 from dataclasses import replace
 from typing import Any
 
-from report_findings import LONG, NASTY, audit_findings, gap, group_findings, loss, reading, readings
+from report_findings import LONG, NASTY, audit_findings, controls, gap, group_findings, loss, reading, readings
 
 from autodistill import records
 from autodistill.records import Candidate, Entry, Verdict
@@ -197,43 +197,6 @@ def certified(count: int = 64) -> dict[str, Any]:
         },
         "files": {"student.onnx": "5eed" * 16, "rows.parquet": "beef" * 16},
     }
-
-
-def controls() -> list[dict[str, Any]]:
-    rows = [
-        (
-            "label_only",
-            "Label-only twin",
-            "Same architecture, trained on labels.",
-            0.139,
-            0.0094,
-            (23.9, 21_500, 0.0042),
-        ),
-        ("linear", "Linear", "Logistic regression on the same inputs.", 0.151, 0.0213, (18.1, 3_900, 0.0009)),
-        ("majority", "Majority class", "Always says the most frequent class.", 0.2393, 0.1096, (5.2, 410, 0.00001)),
-        (
-            "best_member",
-            "Best member of the teacher",
-            "Gradient boosting alone.",
-            0.1301,
-            0.0004,
-            (48.0, 702_000, 0.71),
-        ),
-    ]
-    return [
-        {
-            "name": name,
-            "title": title,
-            "what": what,
-            "candidate": None,
-            "readings": readings(*read),
-            "error": error,
-            "audit_error": {"value": error + 0.0005, "low": error - 0.006, "high": error + 0.0065},
-            "loss": {"estimate": lost, "low": lost - 0.004, "high": lost + 0.004},
-            "findings": [],
-        }
-        for name, title, what, error, lost, read in rows
-    ]
 
 
 def undecided() -> dict[str, Any]:

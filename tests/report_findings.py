@@ -1,4 +1,4 @@
-"""Findings and readings made by hand, as the auditor and the meters would leave them; nasty words."""
+"""Findings, readings and controls made by hand, as the auditor and the meters would leave them; nasty words."""
 
 from typing import Any
 
@@ -204,3 +204,40 @@ def audit_findings() -> list[Finding]:
     lost = loss(0.0061, 0.0022, 0.0099)
     meters = [meter("latency", "×", 0.41, 0.6, "at_most_ratio"), meter("size", "bytes", 21_400, 200_000, "at_most")]
     return [lost, *worst_group(), *group_findings(), collapse, *meters, churn]
+
+
+def controls() -> list[dict[str, Any]]:
+    rows = [
+        (
+            "label_only",
+            "Label-only twin",
+            "Same architecture, trained on labels.",
+            0.139,
+            0.0094,
+            (23.9, 21_500, 0.0042),
+        ),
+        ("linear", "Linear", "Logistic regression on the same inputs.", 0.151, 0.0213, (18.1, 3_900, 0.0009)),
+        ("majority", "Majority class", "Always says the most frequent class.", 0.2393, 0.1096, (5.2, 410, 0.00001)),
+        (
+            "best_member",
+            "Best member of the teacher",
+            "Gradient boosting alone.",
+            0.1301,
+            0.0004,
+            (48.0, 702_000, 0.71),
+        ),
+    ]
+    return [
+        {
+            "name": name,
+            "title": title,
+            "what": what,
+            "candidate": None,
+            "readings": readings(*read),
+            "error": error,
+            "audit_error": {"value": error + 0.0005, "low": error - 0.006, "high": error + 0.0065},
+            "loss": {"estimate": lost, "low": lost - 0.004, "high": lost + 0.004},
+            "findings": [],
+        }
+        for name, title, what, error, lost, read in rows
+    ]

@@ -21,11 +21,10 @@ def groups(
 ) -> list[dict[str, Any]]:
     """A table a check, metric and attribute; a row a group; a bar a limit. ``judged``: required tests, or the rest;
     ``splits``: attributions by the id of the gap that they split."""
-    tables: dict[tuple[str, str, str], list[Finding]] = {}
+    tables: dict[tuple[str, ...], list[Finding]] = {}
     for f in found:
         if f.group is not None:
-            key = (f.check, str(f.options.get("metric", "")), str(f.options.get("attribute", "")))
-            tables.setdefault(key, []).extend(_each_group(f))
+            tables.setdefault(words.kind(f), []).extend(_each_group(f))
     shown = [(key, table) for key, table in tables.items() if any(f.required or f.limit for f in table) == judged]
     return [_group_table(key, table, splits or {}) for key, table in shown]
 
@@ -48,10 +47,8 @@ def _each_group(finding: Finding) -> list[Finding]:
     return rows
 
 
-def _group_table(
-    key: tuple[str, str, str], found: list[Finding], splits: Mapping[str, list[Finding]]
-) -> dict[str, Any]:
-    check, _, attribute = key
+def _group_table(key: tuple[str, ...], found: list[Finding], splits: Mapping[str, list[Finding]]) -> dict[str, Any]:
+    check, *_, attribute = key
     tested = [f for f in found if f.estimate is not None or f.limit is not None]
     kinds = list(dict.fromkeys(f.limit_kind or f.quantity for f in tested))
     scales = {kind: bars.domain(f for f in tested if (f.limit_kind or f.quantity) == kind) for kind in kinds}

@@ -88,8 +88,7 @@ def _margins(found: list[Finding]) -> list[dict[str, Any]]:
     for finding in found:
         ratio = finding.limit_kind == "at_most_ratio"  # its margin is one of the difference
         if finding.required and finding.limit is not None and not ratio and _margin(finding) is not None:
-            key = (finding.check, str(finding.options.get("metric", "")), str(finding.options.get("attribute", "")))
-            tables.setdefault((*key, str(finding.limit_kind)), []).append(finding)
+            tables.setdefault((*words.kind(finding), str(finding.limit_kind)), []).append(finding)
     lines = []
     for same in tables.values():
         worst = max(same, key=lambda f: _margin(f) or 0.0)

@@ -97,7 +97,24 @@ SQUARED = "calibration_squared_error"
 def rate(finding: Finding) -> Rate | None:
     """The rate that a finding speaks of, if it is one with words of its own."""
     name = str(finding.options.get("metric", "accuracy" if finding.check in LOSSES else ""))
-    return RATES.get(ALIASES.get(name, name))
+    known = RATES.get(ALIASES.get(name, name))
+    one = finding.options.get("of") if finding.check == "group_gap" else None
+    return known if known is None or one is None else _of_class(known, str(one))
+
+
+def _of_class(known: Rate, one: str) -> Rate:
+    """A rate of one class against all others."""
+    calls = {"selects": "calls", "wrongly flags": "wrongly calls", "rightly clears": "rightly does not call"}
+    rows = {"positives": f"rows of {one}", "positive calls": f"calls of {one}"}
+    does, what = calls.get(known.does, known.does), rows.get(known.what, "rows")
+    what = f"rows of other classes {one}" if known.what == "negatives" else f"rows {one}" if does == "calls" else what
+    return Rate(f"{known.name} of {one}", does, what)
+
+
+def kind(finding: Finding) -> tuple[str, str, str, str]:
+    """What findings on different groups have in common: check, metric, class, attribute."""
+    of = finding.options
+    return finding.check, str(of.get("metric", "")), str(of.get("of", "")), str(of.get("attribute", ""))
 
 
 def check_title(check: str) -> str:
