@@ -256,6 +256,9 @@ def month(seed: int, world: World, nights: int, paid: bool = True) -> dict[str, 
             policy = POLICY if paid else Policy(**{**_fields(POLICY), "looks": 1})
             found, _, decided = night(table, entries, champion, ledger, policy)
             outcomes.append(decided.outcome)
+            if found.refused:  # and so are all that follow: the table only grows
+                outcomes += ["inconclusive"] * (nights - at)
+                break
             certified = any(one.decision == "PASS" for one in found.shortlist)
             drifted = world.drift is not None and turned
             false |= certified and truth >= LIMIT
@@ -276,7 +279,7 @@ def run(months: int, nights: int) -> dict[str, Any]:
     rows = []
     with ProcessPoolExecutor() as pool:
         for name, world in WORLDS.items():
-            for paid in (True, False) if name in {"at the limit", "nothing better"} else (True,):
+            for paid in (True, False) if name == "at the limit" else (True,):
                 one = partial(month, world=world, nights=nights, paid=paid)
                 start = time.monotonic()
                 seen = list(pool.map(one, range(1, months + 1), chunksize=4))

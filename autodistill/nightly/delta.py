@@ -23,8 +23,8 @@ def html(nights: Sequence[Record]) -> str:
     style = (TEMPLATES / "delta.css").read_text("utf-8")
     hashed = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     charts = [
-        chart(nights, "Error on the audit rows", "%", error),
-        chart(nights, f"{nights[-1].choose} (the policy's choice)", "", cost),
+        chart(nights, "Error on the audit rows", " %", error),
+        chart(nights, f"{nights[-1].choose.capitalize()}, by which the policy chooses", _unit(nights), cost),
     ]
     return (
         _environment()
@@ -39,6 +39,13 @@ def html(nights: Sequence[Record]) -> str:
             cost=cost_words,
         )
     )
+
+
+def _unit(nights: Sequence[Record]) -> str:
+    """The unit of the policy's choice, as an axis says it."""
+    units = (one.cost.get("unit") for night in nights for one in (night.champion, night.challenger) if one is not None)
+    unit = next((one for one in units if one), "")
+    return " kB" if unit == "B" else f" {unit}".rstrip()
 
 
 def error(student: Student) -> tuple[float, float, float] | None:
@@ -101,7 +108,7 @@ def chart(nights: Sequence[Record], title: str, unit: str, of: Any) -> dict[str,
             "high": y(upper),
             "role": role + (" drift" if role == "champion" and night.outcome == "drift" else "")
             + (" proposed" if role == "challenger" and night.proposed else ""),
-            "says": f"{night.date}, {role} {student.name}: {value:,.4g} {unit}".strip(),
+            "says": f"{night.date}, {role} {student.name}: {value:,.4g}{unit}",
         }
         for at, role, night, student, (value, lower, upper) in points
     ]  # fmt: skip
