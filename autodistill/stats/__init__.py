@@ -34,6 +34,7 @@ from autodistill.stats.shares import (
     mover,
     newcombe,
     ratio_limits,
+    share_limits,
     wilson,
     z_value,
 )
@@ -77,6 +78,7 @@ __all__ = [
     "paired_limits",
     "paired_upper",
     "ratio_limits",
+    "share_limits",
     "strata",
     "tabulate",
     "tango_z",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
 from autodistill.stats.disparity import PairedGap, signed
-from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, wilson
+from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, share_limits
 
 LEAST, INFORMATIVE = 20, 5
 """No limits with fewer clusters, or with fewer in which anything varies: for a difference, in which the models differ;
@@ -170,7 +170,7 @@ class ClusteredGap(PairedGap):
         return signed(design.limits(test, ((x, n[0]), (y, n[1])), level), self.harm)
 
     def _gap_limits(self, axis: int, level: Numbers) -> Limits:
-        return self._share_limits(axis, level, wilson)
+        return self._share_limits(axis, level, share_limits)
 
     def _change_limits(self, level: Numbers, limits: Callable[..., Limits]) -> Limits:
         counts = tuple((part[..., 0, 1], part[..., 1, 0], part.sum(axis=(-2, -1))) for part in (self.group, self.rest))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodistill.stats.paired import far_paired_limits, paired_limits
-from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, wilson, z_value
+from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, share_limits, z_value
 
 CHANGE_SHARE, GAP_SHARE = 0.8, 0.2
 """How growth spends its level: 0.8 on the change, 0.2 on the student's own gap."""
@@ -48,7 +48,7 @@ def signed(limits: Limits, harm: int) -> Limits:
 @dataclass(frozen=True)
 class PairedGap:
     """Contrasts of a share with a fixed denominator, from paired counts: ``group`` and ``rest`` [..., K, 2, 2] by
-    (teacher has it, student has it). MOVER of Wilson limits for u, of guarded Tango limits for D."""
+    (teacher has it, student has it). MOVER of ``share_limits`` for u, of guarded Tango limits for D."""
 
     group: Floats
     rest: Floats
@@ -91,15 +91,15 @@ class PairedGap:
 
     def _gap_limits(self, axis: int, level: Numbers) -> Limits:
         x, y, first, second = self.shares(axis)
-        limits = mover(first, wilson(x, self._n[0], level), second, wilson(y, self._n[1], level))
+        limits = mover(first, share_limits(x, self._n[0], level), second, share_limits(y, self._n[1], level))
         return signed(limits, self.harm)
 
     def teacher_limits(self, level: Numbers) -> Limits:
-        """Limits of u_T (Newcombe)."""
+        """Limits of u_T (Newcombe's, wider where a share is rare)."""
         return self._gap_limits(-1, level)
 
     def student_limits(self, level: Numbers) -> Limits:
-        """Limits of u_S (Newcombe)."""
+        """Limits of u_S (Newcombe's, wider where a share is rare)."""
         return self._gap_limits(-2, level)
 
     def change_limits(self, level: Numbers) -> Limits:

@@ -53,6 +53,19 @@ def clopper_pearson(count: Numbers, n: Numbers, level: Numbers) -> Limits:
     return 1 - clopper_pearson_upper(n - x, n, level), clopper_pearson_upper(x, n, level)
 
 
+def share_limits(count: Numbers, n: Numbers, level: Numbers) -> Limits:
+    """Limits of a share for contrasts that may decide: Wilson's, and where fewer than ``FEW`` rows have it, or have it
+    not, the wider of those and of Clopper–Pearson's.
+
+    By Wilson's alone |u| < τ passes at τ in up to 6.5 % (exact; 30 rows at 10 % against 4,000 at 30 %), so in 5.8 %.
+    """
+    x, n = np.asarray(count, float), np.asarray(n, float)
+    score, exact = wilson(x, n, level), clopper_pearson(x, n, level)
+    few = np.minimum(x, n - x) < FEW
+    low, high = np.where(few, exact[0], score[0]), np.where(few, exact[1], score[1])
+    return np.minimum(low, score[0]), np.maximum(high, score[1])
+
+
 def mover(
     first: Floats, first_limits: Limits, second: Floats, second_limits: Limits, correlation: Numbers = 0.0
 ) -> Limits:

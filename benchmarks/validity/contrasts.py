@@ -12,6 +12,7 @@ from autodistill.stats import (
     mover,
     newcombe,
     paired_limits,
+    share_limits,
     z_value,
 )
 from validity.common import ALPHA, BOUND, Claim, discordant_pairs, named, worst
@@ -37,15 +38,17 @@ def _wald(x: Any, n: int, y: Any, m: int, level: float) -> tuple[np.ndarray, np.
 
 def gap(quick: bool) -> list[Claim]:
     """|u| < τ at |u| = τ, and coverage of the ends of u, exact over both binomials."""
-    passes: dict[str, dict[tuple[Any, ...], float]] = {"ours": {}, "Wald": {}}
+    passes: dict[str, dict[tuple[Any, ...], float]] = {"ours": {}, "Wald": {}, "Newcombe alone": {}}
     cover: dict[tuple[Any, ...], float] = {}
     for (n, m), share, tau, side in product(FEW if quick else PAIRS, SHARES, (0.0, 0.05, 0.1, 0.2), (1, -1)):
         if not 0 <= share + side * tau <= 1 or (tau == 0 and side < 0):
             continue
         x, y, chance = two_shares(n, m, share + side * tau, share)
         cell = (n, m, share, side * tau)
-        low, high = newcombe(x, n, y, m, ALPHA)
+        low, high = mover(x / n, share_limits(x, n, ALPHA), y / m, share_limits(y, m, ALPHA))
         if tau:
+            alone = newcombe(x, n, y, m, ALPHA)
+            passes["Newcombe alone"][cell] = float(chance[(alone[1] < tau) & (alone[0] > -tau)].sum())
             passes["ours"][cell] = float(chance[(high < tau) & (low > -tau)].sum())
             wald = _wald(x, n, y, m, ALPHA)
             passes["Wald"][cell] = float(chance[(wald[1] < tau) & (wald[0] > -tau)].sum())
@@ -64,8 +67,8 @@ def gap(quick: bool) -> list[Claim]:
             worst=named(names, cell),
             ours=value,
             bound=BOUND,
-            rivals={"Wald": worst(passes["Wald"])[1]},
-            rivals_at=f"Wald's own worst: {named(names, worst(passes['Wald'])[0])}",
+            rivals={name: worst(passes[name])[1] for name in ("Wald", "Newcombe alone")},
+            rivals_at=f"their own worst, Wald: {named(names, worst(passes['Wald'])[0])}",
             note="exact",
         ),
         Claim(

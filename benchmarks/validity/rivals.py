@@ -55,7 +55,7 @@ def fairlearns(groups: int, n: int, data: int, boots: int) -> float:
 def zero(quick: bool) -> list[Claim]:
     """Coverage of a true gap of zero."""
     found = {cell: covered(*cell, 100 if quick else 1000) for cell in ((2, 200), (2, 1000), (4, 1000), (24, 200))}
-    data, boots = (4, 40) if quick else (50, 200)
+    data, boots = (4, 40) if quick else (24, 100)
     theirs = {(2, 200): fairlearns(2, 200, data, boots), (4, 1000): fairlearns(4, 1000, data // 2, boots)}
     out = []
     for cell, (range_, ours, wald) in found.items():
