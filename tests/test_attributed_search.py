@@ -163,7 +163,7 @@ def test_rows_to_read_are_in_a_file_of_their_owners(done: Done) -> None:
     assert file.stat().st_mode & 0o077 == 0
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert len(rows) == sum(said["counts"].values()) > 0
-    assert [row["row_id"] for row in rows[:20]] == said["ids"]
+    assert [row["id"] for row in rows[:20]] == said["ids"]
     sure = [float(row["teacher_confidence"]) for row in rows]
     assert sure == sorted(sure, reverse=True)
     assert done.report["files"]["rows_to_read.csv"]

@@ -257,7 +257,7 @@ def test_rows_that_share_clusters_widen_the_split() -> None:
 
 
 def listed(found: Evidence, students: Sequence[Predictions] = ()) -> list[str]:
-    return [row["row_id"] for row in exemplar_table(found, students)]
+    return [row["id"] for row in exemplar_table(found, students)]
 
 
 def test_rows_to_read_are_the_flips_the_most_confident_first() -> None:
@@ -285,7 +285,7 @@ def test_with_seeds_the_rows_to_read_are_those_that_most_seeds_flip() -> None:
     found = evidence([0, 1, 1, 0, 1, 0], teacher, [1, 1, 0, 0, 0, 1])
     seeds = [predictions(d) for d in ([1, 1, 0, 0, 0, 1], [0, 1, 0, 0, 0, 1], [0, 1, 1, 0, 0, 1])]
     assert listed(found, seeds) == ["1", "4"]
-    table = {row["row_id"]: row for row in exemplar_table(found, seeds)}
+    table = {row["id"]: row for row in exemplar_table(found, seeds)}
     assert (table["1"]["kind"], table["1"]["seeds_that_flip"]) == ("good", 3)
     assert table["4"]["kind"] == "bad"
 
@@ -296,7 +296,7 @@ def test_a_cell_that_a_spreadsheet_would_run_is_text() -> None:
     assert "'-no" in text
     assert "'=1+1" in text
     assert not any(cell.startswith(("=", "-", "+", "@")) for line in text.splitlines() for cell in line.split(","))
-    assert exemplar_csv([]).startswith(b"row_id,")
+    assert exemplar_csv([]).startswith(b"id,")
 
 
 def test_a_group_of_few_people_has_no_share() -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t as student_t
+from scipy.special import stdtrit
 
 from autodistill.records import Predictions
 from autodistill.stats import Evidence, z_value
@@ -64,7 +64,7 @@ class Sum:
 
 
 def _t(level: float, freedom: float) -> float:
-    return float(student_t.ppf(1 - level, freedom) if np.isfinite(freedom) else z_value(level))
+    return float(stdtrit(freedom, 1 - level) if np.isfinite(freedom) else z_value(level))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,10 +14,11 @@ import numpy.typing as npt
 
 from autodistill.records import Policy, Predictions
 from autodistill.stats import Evidence
+from autodistill.verdict import UNKNOWN
 
 FILE = "rows_to_read.csv"
-SHOWN = 20
-"""Row ids on the page at most."""
+LISTED, SHOWN = 1000, 20
+"""Rows in the table, and ids on the page, at most."""
 SEEDS = 3
 SMALL = 10
 """A group with fewer rows has no share of its own in a report: it would point at people."""
@@ -49,31 +50,32 @@ def rows_to_read(evidence: Evidence, policy: Policy, students: Sequence[Predicti
 
 
 def exemplar_table(evidence: Evidence, students: Sequence[Predictions] = ()) -> list[dict[str, Any]]:
-    """Each of these rows with its label, both decisions, the teacher's confidence and its groups, the teacher's most
-    confident first."""
+    """Each of these rows, ``LISTED`` at most, with its label, both decisions, the teacher's confidence (None where only
+    decisions are known) and its groups; the teacher's most confident first."""
     if not evidence.classes:
         return []
     teacher, student = evidence.teacher[evidence.split], evidence.student[evidence.split]
     decided, sure, names = _decided(evidence, students), _confidence(evidence), evidence.classes
     kinds, rows = _kinds(evidence, decided), []
-    for at in _order(evidence, decided != teacher.decisions):
+    for at in _order(evidence, decided != teacher.decisions)[:LISTED]:
         row: dict[str, Any] = {
-            "row_id": str(evidence.row_ids[at]),
+            "id": str(evidence.row_ids[at]),
             "label": names[int(evidence.y[at])],
             "teacher": names[int(teacher.decisions[at])],
             "student": names[int(student.decisions[at])],
             "kind": KINDS[kinds[at]],
-            "teacher_confidence": round(float(sure[at]), 4),
+            "teacher_confidence": round(float(sure[at]), 6) if scored(evidence) else None,
         }
         if students:
             row["seeds_that_flip"] = sum(bool(one.decisions[at] != teacher.decisions[at]) for one in students)
-        rows.append(row | {f"group:{name}": str(column[at]) for name, column in evidence.groups.items()})
+        taken = {name: f"group:{name}" if name in row else name for name in evidence.groups}
+        rows.append(row | {taken[name]: str(column[at]) for name, column in evidence.groups.items()})
     return rows
 
 
 def exemplar_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     """The table as CSV (UTF-8); cells that a spreadsheet would run as a formula get a leading ``'``."""
-    columns = list(rows[0]) if rows else ["row_id", "label", "teacher", "student", "kind", "teacher_confidence"]
+    columns = list(rows[0]) if rows else ["id", "label", "teacher", "student", "kind", "teacher_confidence"]
     out = io.StringIO()
     table = csv.writer(out)
     table.writerow([_safe(name) for name in columns])
@@ -102,28 +104,36 @@ def _kinds(evidence: Evidence, decided: npt.NDArray[np.int64]) -> npt.NDArray[np
     return np.where(now & ~was, 0, np.where(was & ~now, 1, 2))
 
 
+def scored(evidence: Evidence) -> bool:
+    """Whether the teacher gives a score for each class."""
+    scores = evidence.teacher[evidence.split].scores
+    return scores.ndim == 2 and scores.shape[1] == len(evidence.classes)
+
+
 def _confidence(evidence: Evidence) -> npt.NDArray[np.float64]:
-    """The teacher's score of what it decided; 1 where only decisions are known."""
+    """The teacher's score of what it decided; 0 where only decisions are known."""
     teacher = evidence.teacher[evidence.split]
-    if teacher.scores.ndim != 2 or teacher.scores.shape[1] != len(evidence.classes):
-        return np.ones(len(teacher.decisions))
+    if not scored(evidence):
+        return np.zeros(len(teacher.decisions))
     return np.asarray(teacher.scores[np.arange(len(teacher.decisions)), teacher.decisions], dtype=float)
 
 
 def _order(evidence: Evidence, flips: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-    """Positions of the rows to read, the teacher's most confident first, then by id."""
+    """Positions of the rows to read, the teacher's most confident first, equals in the order of the table."""
     at = np.flatnonzero(flips)
-    rank = np.argsort(np.argsort([str(row) for row in evidence.row_ids[at]], kind="stable"), kind="stable")
-    return at[np.lexsort((rank, -_confidence(evidence)[at]))]
+    return at[np.argsort(-_confidence(evidence)[at], kind="stable")]
 
 
 def _shares(evidence: Evidence, attribute: str, flips: npt.NDArray[np.bool_]) -> list[dict[str, Any]]:
-    """Each known group's share of the rows to read and of all rows; None for what would be of a few people."""
+    """Each group's share of the rows to read and of all rows, the unknown last; None for what would be of a few
+    people."""
     names, codes = evidence.encoded[attribute]
     sizes, total = np.bincount(codes, minlength=len(names) + 1), max(1, len(codes))
     found, flipped = np.bincount(codes[flips], minlength=len(names) + 1), int(flips.sum())
     out = []
-    for at, name in enumerate(names):
+    for at, name in enumerate((*names, UNKNOWN)):
+        if name == UNKNOWN and not sizes[at]:
+            continue
         few = sizes[at] < SMALL
         row: dict[str, Any] = {"attribute": attribute, "group": name}
         row["share"] = None if few or not flipped else float(found[at] / flipped)

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import numpy as np
 
 from autodistill import auditor, verdict
+from autodistill.auditor import exemplars
 from autodistill.data import Asked, Outside, question
 from autodistill.records import Finding, Policy, Verdict, digest, plain
 from autodistill.run import kept_rows
 from autodistill.run.environment import environment
-from autodistill.run.flipped import FILE, flipped
 from autodistill.run.folder import write_whole
 from autodistill.stats import wilson
 
@@ -42,10 +42,11 @@ def compose(
 ) -> dict[str, Any]:
     """The report's values, and beside it the files of rows where there is a folder."""
     evidence, rules = table.evidence, policy["policy"]
-    reading, listed = flipped(evidence, rules)
+    reading = exemplars.rows_to_read(evidence, rules)
     if out is not None:
         write_whole(out / kept_rows.FILE, kept_rows.write(evidence, table.row_digests), mode=0o600)
-        write_whole(out / FILE, listed, mode=0o600)
+        listed = exemplars.exemplar_csv(exemplars.exemplar_table(evidence))
+        write_whole(out / exemplars.FILE, listed, mode=0o600)
     else:
         reading |= {"file": ""}
     name = out.name if out is not None else Path(table.name).stem if table.is_file else "audit"
@@ -139,7 +140,7 @@ def _notes(table: Outside, asked: Asked, judged: Judged, out: Path | None) -> li
 
 
 def _files(folder: Path) -> dict[str, str]:
-    names = (kept_rows.FILE, FILE, "policy.yaml")
+    names = (kept_rows.FILE, exemplars.FILE, "policy.yaml")
     return {name: digest((folder / name).read_bytes()) for name in names if (folder / name).exists()}
 
 

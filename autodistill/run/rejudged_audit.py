@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from autodistill import verdict
+from autodistill.auditor import exemplars
 from autodistill.ledger import Ledger
 from autodistill.records import Policy, Predictions, plain
 from autodistill.run import audit_record, auditing, kept_rows
 from autodistill.run.audit_record import Judged
 from autodistill.run.finished import ROWS, row_digests
-from autodistill.run.flipped import FILE, flipped
 from autodistill.run.rejudged_search import ALLOWED
 from autodistill.stats import Evidence, wilson
 
@@ -37,10 +37,10 @@ def judged(
         return new | {"fairlearn": [], "rows_to_read": {}}, {}
     evidence, _ = kept_rows.read(folder, data)
     new = _report(found, rules, auditing.judge(evidence, rules, paid, found["teacher"]["saw"]))
-    reading, listed = flipped(evidence, rules)
+    reading, listed = exemplars.rows_to_read(evidence, rules), exemplars.exemplar_table(evidence)
     models = {"teacher": evidence.teacher, "student": evidence.student}
     new |= {who: {**found[who], "error_audit": _error(evidence, said, paid.level)} for who, said in models.items()}
-    return new | {"rows_to_read": reading}, {FILE: listed}
+    return new | {"rows_to_read": reading}, {exemplars.FILE: exemplars.exemplar_csv(listed)}
 
 
 def _report(found: Mapping[str, Any], rules: Policy, said: Judged) -> dict[str, Any]:
