@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from autodistill import verdict
@@ -66,7 +67,9 @@ def audit(
 def _line(look: Look, line: verdict.Line, evidence: Evidence) -> Sequence[Finding]:
     reason = _why_not(line, evidence)
     if reason:
-        return losses.nothing(look, line, reason)
+        # What is always on for classes is not asked of a regression, which has none.
+        asked = line.compare != "classes" or bool(evidence.classes)
+        return [replace(one, required=one.required and asked) for one in losses.nothing(look, line, reason)]
     found: Estimand = line.check.statistic(look.rows, evidence.reference)
     return _infer(look, line, found)
 

@@ -6,31 +6,49 @@ from typing import Any
 
 import numpy as np
 
-from autodistill.auditor.simulate import Test, draw, rates_of, tests
+from autodistill.auditor.simulate import Test, Untold, draw, rates_of, tests
 from autodistill.records import Dataset, LimitKind, Policy
 from autodistill.stats import Evidence, Tables, encode_group, strata
 from autodistill.stats.shares import Floats
 
+SCORES = "depends on predictions, not on labels and groups alone: not among all"
 DRAWS = 1000
 SEED = 4711
 
 
 def power(evidence: Evidence, policy: Policy, scale: float, level: float | None = None) -> float:
     """Predicted power: the share of simulated splits, ``scale`` times as large as the judged one, on which all required
-    checks pass at ``level`` together. Rates are (count + ½)/(n + 2), the seed is fixed (1,000 tables: ± 1.6 points).
+    checks pass at ``level`` together. Rates are (count + ½)/(n + 2), the seed is fixed (1,000 tables: ± 1.6 points);
+    metrics of scores are drawn around their estimates, by themselves. Rows that share clusters count as rows/deff, the
+    design effect of the loss.
 
-    0 where a required check cannot be decided at all. Rules without a limit (class_collapse) are not simulated.
+    0 where a required check cannot be decided at all. Rules without a limit (class_collapse) and what only further
+    views tell are not simulated.
     """
-    if not evidence.classes or evidence.cluster is not None:
-        return 0.0
     tables = evidence.tables
-    drawn = draw(tables, rates_of(tables, len(evidence.classes)), scale, DRAWS, SEED)
+    fewer = scale if evidence.clusters is None else scale / design_effect(evidence)
+    drawn = draw(tables, rates_of(tables, max(2, len(evidence.classes))), fewer, DRAWS, SEED)
     alive = np.ones(DRAWS, dtype=bool)
-    for test in tests(drawn, policy, policy.alpha if level is None else level):
-        if isinstance(test, str):
-            return 0.0
+    for test in tests(drawn, policy, policy.alpha if level is None else level, evidence, scale):
+        if isinstance(test, Untold):
+            if not test.rows:
+                return 0.0
+            continue
         alive &= test.passes
     return float(alive.mean())
+
+
+def design_effect(evidence: Evidence) -> float:
+    """How many times larger the variance of the loss of accuracy is than of as many independent rows; at least 1."""
+    if evidence.clusters is None or not evidence.classes:
+        return 1.0
+    right = [views[evidence.split].decisions == evidence.y for views in (evidence.teacher, evidence.student)]
+    loss = right[0].astype(float) - right[1]
+    excess = loss - loss.mean()
+    own = float((excess**2).sum())
+    count = int(evidence.clusters.max()) + 1
+    shared = float((np.bincount(evidence.clusters, weights=excess) ** 2).sum()) * count / max(1, count - 1)
+    return max(1.0, shared / own) if own > 0 else 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,11 +84,12 @@ def certifiable(
 ) -> tuple[Certifiable, ...]:
     """For each required test: rows, the smallest margin that this split certifies at zero change, and its power.
 
-    From labels and groups only. ``error`` is the teacher's assumed share of wrong rows under each label,
-    ``disagreement`` the assumed share of rows on which just one of both is right, half to each. Last comes "all".
+    From labels and groups only: a test of scores is listed with a note and left out of "all", which comes last.
+    ``error`` is the teacher's assumed share of wrong rows under each label, ``disagreement`` the assumed share of rows
+    on which just one of both is right, half to each.
     """
     if not dataset.classes:
-        return (Certifiable(id="all", note="nothing is counted in a regression"),)
+        return (Certifiable(id="all", note="depends on predictions: nothing is counted in a regression"),)
     alpha = policy.alpha if level is None else level
     expected = _expected(dataset, split, error, disagreement)
     n = expected.cells.reshape(-1, 2, 16)
@@ -78,10 +97,11 @@ def certifiable(
     drawn = draw(expected, rates, 1.0, DRAWS, SEED)
     out: list[Certifiable] = []
     alive = np.ones(DRAWS, dtype=bool)
-    for point, many in zip(tests(expected, policy, alpha), tests(drawn, policy, alpha), strict=True):
-        if isinstance(point, str) or isinstance(many, str):
-            alive[:] = False
-            out.append(Certifiable(id=str(point), note="cannot be decided on these data"))
+    for point, many in zip(*(tests(one, policy, alpha, None, 1.0) for one in (expected, drawn)), strict=True):
+        if isinstance(point, Untold) or isinstance(many, Untold):
+            told = isinstance(point, Untold) and point.rows
+            alive &= told
+            out.append(Certifiable(id=point.id, note=SCORES if told else "cannot be decided on these data"))
             continue
         alive &= many.passes
         out.append(_record(point, many, policy))

@@ -24,24 +24,29 @@ Pairs = tuple[tuple[str, str], ...]
 
 def findings(look: Look, line: Line, found: RowSums) -> list[Finding]:
     """The findings of one line, by how its numbers are compared; rows of unknown group are listed with theirs."""
-    cluster = look.rows.evidence.cluster if look.rows.evidence is not None else None
+    cluster = look.rows.evidence.clusters if look.rows.evidence is not None else None
     data = measured(found, cluster)
     spreads = by_group(data)
-    if found.compare == "contrast":
-        return _contrasts(look, line, data) + _unknown(look, line, data, spreads)
-    if found.compare == "zero":
-        return _zero(look, line, data, spreads) + _unknown(look, line, data, spreads)
+    if found.compare in {"contrast", "zero"}:
+        if found.compare == "contrast" and not pairs(line.names, found.reference):
+            missing = found.reference is not None and found.reference not in found.names
+            why = f"the reference {found.reference!r} is not a group" if missing else "fewer than two known groups"
+            return nothing(look, line, why) + _unknown(look, line, data, spreads)
+        compared, gap, sides = compare(line, data, spreads)
+        return _listed(look, line, data, gap, compared, sides) + _unknown(look, line, data, spreads)
     return [one for kind in tuple(line.limits) or (None,) for one in loss(look, line, data, spreads, kind)]
 
 
-def _contrasts(look: Look, line: Line, data: Measured) -> list[Finding]:
-    """Each group against its reference, through the same two tests and the same accounting as a gap of rates."""
+def compare(line: Line, data: Measured, spreads: Spreads) -> tuple[Pairs, RowGap, tuple[Side, Side]]:
+    """What is compared in a contrast, or with zero: (group, reference), the reference of zero being ""."""
     found, size = data.found, data.size
+    if found.compare == "zero":
+        names = line.names or ("",)
+        places = {name: at for at, name in enumerate(found.names)} | {UNKNOWN: size - 1}
+        at = np.array([places[name] for name in names], dtype=np.int64)
+        side = side_of(data, np.eye(size)[at])
+        return tuple((name, "") for name in names), against_zero(spreads, at, found.harm), (side, side)
     compared = pairs(line.names, found.reference)
-    if not compared:
-        missing = found.reference is not None and found.reference not in found.names
-        why = f"the reference {found.reference!r} is not a group" if missing else "fewer than two known groups"
-        return nothing(look, line, why)
     order = {name: at for at, name in enumerate(found.names)} | {UNKNOWN: size - 1}
 
     def member(name: str, other: str) -> Floats:
@@ -53,19 +58,8 @@ def _contrasts(look: Look, line: Line, data: Measured) -> list[Finding]:
             out[order[name]] = 1.0
         return out
 
-    group, rest = (np.array([member(*(pair[::way])) for pair in compared]) for way in (1, -1))
-    gap = between(data, group, rest)
-    return _listed(look, line, data, gap, compared, (side_of(data, group), side_of(data, rest)))
-
-
-def _zero(look: Look, line: Line, data: Measured, spreads: Spreads) -> list[Finding]:
-    """Each group's own value against zero."""
-    names = line.names or ("",)
-    order = {name: at for at, name in enumerate(data.found.names)} | {UNKNOWN: data.size - 1}
-    at = np.array([order[name] for name in names], dtype=np.int64)
-    gap = against_zero(spreads, at, data.found.harm)
-    side = side_of(data, np.eye(data.size)[at])
-    return _listed(look, line, data, gap, tuple((name, "") for name in names), (side, side))
+    group, rest = (np.array([member(*pair[::way]) for pair in compared]).reshape(-1, size) for way in (1, -1))
+    return compared, between(data, group, rest), (side_of(data, group), side_of(data, rest))
 
 
 def _listed(

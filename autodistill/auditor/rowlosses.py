@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.losses import OPEN, nothing
@@ -71,14 +70,14 @@ class _Losses:
     high: Floats
     fail_low: Floats
     side: Side
-    few: npt.NDArray[np.bool_]
-    undefined: list[str]
+    unfit: list[str]
     silent: list[str]
+    unseen: Floats
 
     @property
     def counted(self) -> IntArray:
-        fine = np.array([not (few or reason) for few, reason in zip(self.few, self.undefined, strict=True)], bool)
-        return np.flatnonzero(fine) if fine.any() else np.arange(len(self.at))
+        fine = [g for g, why in enumerate(self.unfit) if not why]
+        return np.array(fine or range(len(self.at)), dtype=np.int64)
 
     @property
     def worst(self) -> int:
@@ -101,9 +100,16 @@ def _losses(look: Look, data: Measured, spreads: Spreads, names: tuple[str, ...]
     if ratio:
         loss, low, high = np.exp(loss), np.exp(low), np.exp(high)
     side = side_of(data, np.eye(data.size)[at])
-    undefined = [why or ("" if np.isfinite(v) else UNDEFINED) for why, v in zip(side.clusters, loss, strict=True)]
-    few, silent = np.asarray(side.under < look.policy.n_min), silent_of(side.differ, spread.error)
-    return _Losses(names, at, loss, low[0], low[2], high[0], low[1], side, few, undefined, silent)
+    unfit = [
+        why
+        or (f"{rows:.0f}, n_min is {look.policy.n_min}" if rows < look.policy.n_min else "")
+        or ("" if np.isfinite(value) else UNDEFINED)
+        for why, rows, value in zip(side.clusters, side.under, loss, strict=True)
+    ]
+    bounds = (low[0], low[2], high[0], low[1])
+    return _Losses(
+        names, at, loss, *bounds, side, unfit, silent_of(side.differ, spread.error), spread.unseen(look.level)
+    )
 
 
 def _judged(look: Look, data: Measured) -> tuple[tuple[str, ...], IntArray, list[str]]:
@@ -167,14 +173,12 @@ def _outcome(look: Look, losses: _Losses, bounds: Bounds, limit: float | None) -
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
     counted = losses.counted
     notes = [f"largest of {len(counted)} losses, biased upwards"] if len(counted) > 1 else []
-    unfit = [
-        f"{name or 'all rows'} ({reason or f'{count:.0f}, n_min is {look.policy.n_min}'})"
-        for name, count, few, reason in zip(losses.names, losses.side.under, losses.few, losses.undefined, strict=True)
-        if few or reason
-    ]
+    unfit = [f"{name or 'all rows'} ({why})" for name, why in zip(losses.names, losses.unfit, strict=True) if why]
     if unfit:
         outcome = outcome if outcome == "FAIL" and len(unfit) < len(losses.at) else "INSUFFICIENT"
         return outcome, [*notes, f"too few or undefined: {', '.join(unfit)}"]
+    if outcome == "INCONCLUSIVE" and bounds.estimate < (limit or 0.0) <= bounds.estimate + losses.unseen[losses.worst]:
+        notes.append("a row that nobody has seen could cost as much: more rows, or a larger clip where there is one")
     reasons = dict.fromkeys(losses.silent[g] for g in counted if losses.silent[g])
     if outcome == "PASS" and reasons:
         return "INCONCLUSIVE", [*notes, *reasons]
@@ -201,7 +205,7 @@ def _details(data: Measured, losses: _Losses, bounds: Bounds, limit: float | Non
     for k, name in enumerate(losses.names):
         loss, low, high = (finite(v[k]) for v in (losses.loss, losses.low, losses.high))
         outcome: Outcome = "REPORTED"
-        if losses.few[k] or losses.undefined[k]:
+        if losses.unfit[k]:
             outcome = "INSUFFICIENT"
         elif limit is not None:
             own = Bounds(*(float(v[k]) for v in (losses.loss, losses.low, losses.high, losses.fail_low)))

@@ -1,18 +1,19 @@
 """Count tables that another split could show, and which required tests pass on them."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
-from autodistill.auditor.contrasts import denominators, gap_of, upper
+from autodistill.auditor import drawn, sizes
+from autodistill.auditor.contrasts import denominators, gap_of, sides, upper
 from autodistill.auditor.losses import loss_upper
 from autodistill.records import LimitKind, Policy
-from autodistill.stats import Counts, NotApplicable, PairedCounts, Rows, Tables
-from autodistill.stats.shares import Floats
-from autodistill.verdict import Line, lines
+from autodistill.stats import Counts, Estimand, Evidence, NotApplicable, PairedCounts, Rows, RowSums, Tables
+from autodistill.stats.shares import Floats, ratio_limits
+from autodistill.verdict import UNKNOWN, Line, lines
 
 Bools = npt.NDArray[np.bool_]
 
@@ -67,7 +68,8 @@ def draw(tables: Tables, rates: Floats, scale: float, draws: int, seed: int) -> 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Test:
-    """One required test on many tables: the smallest limit that passes [...], rows under it, whether it passes."""
+    """One required test on many tables: the smallest limit that passes [...] (of ``at_least`` the largest), rows under
+    it, whether it passes."""
 
     id: str
     line: Line
@@ -80,22 +82,81 @@ class Test:
     passes: Bools
 
 
-def tests(tables: Tables, policy: Policy, level: float) -> Iterator[Test | str]:
-    """Every required check with a limit on ``tables`` (leading axes are draws); a str where one cannot be decided."""
-    rows = Rows(tables=tables)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Untold:
+    """A required check that cannot be told from counts: what it says depends on rows (``rows``), or it is undefined."""
+
+    id: str
+    rows: bool
+
+
+def tests(
+    tables: Tables, policy: Policy, level: float, evidence: Evidence | None, scale: float
+) -> Iterator[Test | Untold]:
+    """Every required check with a limit on ``tables`` (leading axes are draws).
+
+    What counts do not tell is drawn from the rows of ``evidence``, ``scale`` times as many; without it, and where a
+    check needs views that it lacks, it is ``Untold``.
+    """
     for line in lines(policy, tables.groups):
         if not line.required or line.compare == "classes":
             continue
-        found = line.check.statistic(rows, {})
-        if not line.limits or isinstance(found, NotApplicable):
-            yield line.prefix
-        elif isinstance(found, PairedCounts) and found.compare in {"whole", "each"}:
-            yield _loss(tables, policy, level, line, found)
-        elif isinstance(found, PairedCounts) and line.pairs:
-            yield from _gaps(tables, policy, level, line, found)
-        elif not isinstance(found, Counts):
-            # Rates with a denominator of the decisions' own are not simulated: they neither help nor hinder.
-            yield line.prefix
+        counted = evidence is None or evidence.classes
+        found = line.check.statistic(Rows(tables=tables), {}) if counted else NotApplicable(reason="", rows=True)
+        if isinstance(found, NotApplicable) and found.rows and evidence is not None:
+            yield from _from_rows(tables, policy, level, line, (evidence, scale))
+        elif not line.limits or isinstance(found, NotApplicable):
+            yield Untold(id=line.prefix, rows=isinstance(found, NotApplicable) and found.rows)
+        else:
+            yield from _counted(tables, policy, level, line, found)
+
+
+def _counted(tables: Tables, policy: Policy, level: float, line: Line, found: Estimand) -> Iterator[Test | Untold]:
+    if isinstance(found, PairedCounts) and found.compare in {"whole", "each"} and "at_most" in line.limits:
+        yield _loss(tables, policy, level, line, found)
+    elif isinstance(found, PairedCounts) and found.compare == "ratio" and line.pairs:
+        yield from _ratios(tables, policy, level, line, found)
+    elif isinstance(found, PairedCounts) and found.compare == "contrast" and line.pairs:
+        yield from _gaps(tables, policy, level, line, found)
+    elif not isinstance(found, Counts):
+        # Rates with a denominator of the decisions' own are not simulated: they neither help nor hinder.
+        yield Untold(id=line.prefix, rows=True)
+
+
+def _from_rows(
+    tables: Tables, policy: Policy, level: float, line: Line, rows: tuple[Evidence, float]
+) -> Iterator[Test | Untold]:
+    """The tests of a line that speaks of rows: normal draws around its estimate; counts of rows drawn again."""
+    evidence, scale = rows
+    if any(view != "audit" and view not in evidence.student for view in getattr(line.check, "views", ())):
+        yield Untold(id=line.prefix, rows=True)
+        return
+    draws = tables.cells.shape[0]
+    found = (
+        line.check.statistic(Rows(tables=evidence.tables, evidence=evidence), evidence.reference)
+        if evidence.classes or getattr(line.check, "regression", False)
+        else NotApplicable(reason="counts classes, and this task is a regression")
+    )
+    if isinstance(found, RowSums) and line.limits:
+        for group, kind, fine in drawn.passes(evidence, policy, line, found, level=level, scale=scale, draws=draws):
+            name = line.prefix + (f"={group}" if group else "") + f"/{kind}"
+            blank = np.zeros(draws)
+            yield Test(
+                id=name,
+                line=line,
+                kind=kind,
+                group=group or None,
+                reference=None,
+                high=blank,
+                n=blank,
+                n_reference=None,
+                passes=fine,
+            )
+    elif isinstance(found, PairedCounts):
+        again = sizes.draw(found.cells, scale, draws)
+        yield from _counted(tables, policy, level, line, replace(found, cells=again, unknown=None))
+    else:
+        yield Untold(id=line.prefix, rows=not isinstance(found, NotApplicable))
 
 
 def _excluded(tables: Tables, policy: Policy, line: Line) -> dict[str, bool]:
@@ -107,6 +168,9 @@ def _excluded(tables: Tables, policy: Policy, line: Line) -> dict[str, bool]:
 
 
 def _loss(tables: Tables, policy: Policy, level: float, line: Line, found: PairedCounts) -> Test:
+    if policy.unknown == "require" and found.unknown is not None and found.compare == "each":
+        cells = np.concatenate([found.cells, found.unknown[..., None, :, :]], axis=-3)
+        found = replace(found, names=(*found.names, UNKNOWN), cells=cells, unknown=None)
     left_out = _excluded(tables, policy, line)
     kept = [g for g, name in enumerate(found.names) if not left_out.get(name)]
     cells = found.cells[..., kept, :, :]
@@ -147,3 +211,26 @@ def _gaps(tables: Tables, policy: Policy, level: float, line: Line, found: Paire
                 n_reference=rest[..., at],
                 passes=np.asarray(enough[..., at] & (high[..., at] < limit)),
             )
+
+
+def _ratios(tables: Tables, policy: Policy, level: float, line: Line, found: PairedCounts) -> Iterator[Test]:
+    left_out = _excluded(tables, policy, line)
+    kept = tuple((g, r) for g, r in line.pairs if not (left_out.get(g) or left_out.get(r)))
+    if not kept:
+        return
+    group, rest = sides(found.cells, found.unknown, found.names, kept, -3)
+    n, others = group.sum(axis=(-2, -1)), rest.sum(axis=(-2, -1))
+    low, _ = ratio_limits(group[..., 1].sum(axis=-1), n, rest[..., 1].sum(axis=-1), others, level)
+    passes = (np.minimum(n, others) >= policy.n_min) & (low > line.limits["at_least"])
+    for at, (name, reference) in enumerate(kept):
+        yield Test(
+            id=f"{line.prefix}={name}/at_least",
+            line=line,
+            kind="at_least",
+            group=name,
+            reference=reference,
+            high=low[..., at],
+            n=n[..., at],
+            n_reference=others[..., at],
+            passes=np.asarray(passes[..., at]),
+        )

@@ -47,7 +47,7 @@ def seen(rows: Rows, attribute: str | None, *, classes: bool) -> Seen | NotAppli
     """The rows with one attribute's groups, or why there are none. ``classes``: the metric is of a classification."""
     evidence = rows.evidence
     if evidence is None:
-        return NotApplicable(reason="depends on each row's score, and only counts are known")
+        return NotApplicable(reason="depends on each row's score, and only counts are known", rows=True)
     if classes and not evidence.classes:
         return NotApplicable(reason="speaks of classes, and this task is a regression")
     if not classes and evidence.classes:
@@ -81,18 +81,12 @@ def rated(evidence: Evidence) -> int | NotApplicable:
 
 
 def log_loss(model: Predictions, y: npt.NDArray[np.generic], clip: float) -> Floats:
-    """−log of the probability of the label, [n], in nats; probabilities are cut off at ``clip`` and 1 − ``clip``."""
+    """−log of the probability of the label, [n], in nats; probabilities are cut off at ``clip`` and 1 − ``clip``.
+
+    The most that a row can cost is −log(clip), whatever the scores of the rows that happen to be there: taking the
+    worst that *their* scores admit instead passed 13 % falsely at 100 rows (a student sure and wrong on 2 %)."""
     p = np.take_along_axis(model.scores, np.asarray(y, np.int64)[:, None], axis=1)[:, 0].astype(float)
     return np.asarray(-np.log(np.clip(p, clip, 1 - clip)))
-
-
-def log_loss_worst(found: Seen, clip: float) -> Floats:
-    """The largest loss that the scores of a group's rows admit, by either model, [K + 1]: of the class that a score
-    thinks least likely."""
-    least = np.full(found.size, 1.0)
-    for model in found.both:
-        np.minimum.at(least, found.codes, model.scores.min(axis=1).astype(float))
-    return np.asarray(-np.log(np.clip(least, clip, 1 - clip)))
 
 
 def brier(model: Predictions, y: npt.NDArray[np.generic]) -> Floats:

@@ -46,7 +46,7 @@ class BeatsControl:
         """Rows by (control right, student right)."""
         seen, name = rows.evidence, self.others[0]
         if seen is None:
-            return NotApplicable(reason="needs rows")
+            return NotApplicable(reason="needs rows", rows=True)
         if name not in seen.others:
             missing = reference.get("missing", {}).get(name, "there are no predictions of it")
             return NotApplicable(reason=f"the control {self.control}: {missing}")

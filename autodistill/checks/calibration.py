@@ -58,12 +58,11 @@ class Calibration:
         edges = np.linspace(0, 1, self.bins + 1)[1:-1]
         ece = [_expected_error(found, score - label, np.searchsorted(edges, score, side="right")) for score in scores]
         more = tuple({"ece_teacher": float(t), "ece_student": float(s)} for t, s in zip(*ece, strict=True))[:-1]
-        values, extra = [score - label for score in scores], None
+        values = [score - label for score in scores]
         if self.metric == "squared_error":
             cuts = np.asarray(reference.get("score_bins", edges), dtype=float)
             cells = [np.searchsorted(cuts, score, side="right") for score in scores]
-            teacher, student = (_debiased(found, v, at) for v, at in zip(values, cells, strict=True))
-            values, extra = [teacher[0], student[0]], (teacher[1], student[1])
+            values = [_debiased(found, value, at) for value, at in zip(values, cells, strict=True)]
         return RowSums(
             names=found.names,
             codes=found.codes,
@@ -75,7 +74,6 @@ class Calibration:
             quantity="calibration_in_the_large" if self.metric == "in_the_large" else "calibration_squared_error",
             differs=scores[0] != scores[1],
             worst=1.0,
-            extra=extra,
             more=more,
         )
 
@@ -95,22 +93,18 @@ def _expected_error(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.int
     return np.asarray((np.abs(mean) * rows).sum(axis=1) / np.maximum(rows.sum(axis=1), 1))
 
 
-def _debiased(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
-    """Pseudo-values [n] of Σ_b n_b/n·(r̄_b² − s_b²/n_b), r score less label in bin b, and by group [K + 1] the standard
-    deviation that is left where every r̄_b is 0, √(Σ_b 2 (n_b/n)²·(s_b²/n_b)²·n_b/(n_b − 1)).
+def _debiased(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.intp]) -> Floats:
+    """Pseudo-values [n] of Σ_b n_b/n·(r̄_b² − s_b²/n_b), r score less label in bin b.
 
     r̄² − s²/n is the mean product of two different rows, so it is unbiased for the squared mean; a bin with one row of
-    a group has no such pair and adds nothing.
+    a group has no such pair and adds nothing. The influence of a row on a squared mean, 2·r̄·r − r̄², is the plug-in's:
+    where every true mean is 0 its error is √2 times too large, since r̄² then is all noise, and never too small.
     """
     at, size, rows, mean = _bins(found, excess, cells)
     square = np.bincount(at, weights=excess**2, minlength=found.size * size).reshape(found.size, size)
-    pairs = rows > 1
-    noise = np.where(pairs, (square - rows * mean**2) / np.maximum(rows * (rows - 1), 1), mean**2)
+    noise = np.where(rows > 1, (square - rows * mean**2) / np.maximum(rows * (rows - 1), 1), mean**2)
     total = np.maximum(rows.sum(axis=1, keepdims=True), 1)
-    value = (rows / total * (mean**2 - noise)).sum(axis=1)
-    m = mean.reshape(-1)[at]
-    influence = 2 * m * excess - m**2
     # Centred on the debiased value: the plug-in's own mean is the noise too high.
-    shift = (value - (rows / total * mean**2).sum(axis=1))[found.codes]
-    left = 2 * (rows / total) ** 2 * noise**2 * rows / np.maximum(rows - 1, 1)
-    return influence + shift, np.asarray(np.sqrt(np.where(pairs, left, 0.0).sum(axis=1)))
+    shift = -(rows / total * noise).sum(axis=1)
+    m = mean.reshape(-1)[at]
+    return np.asarray(2 * m * excess - m**2 + shift[found.codes])

@@ -33,7 +33,7 @@ class Churn:
         del reference
         seen = rows.evidence
         if seen is None:
-            return NotApplicable(reason="needs rows")
+            return NotApplicable(reason="needs rows", rows=True)
         if self.attribute is not None and self.attribute not in seen.groups:
             return NotApplicable(reason=f"the table has no group column {self.attribute!r}")
         t, s = seen.teacher[seen.split].decisions, seen.student[seen.split].decisions

@@ -34,7 +34,7 @@ class ClassCollapse:
         del reference
         seen = rows.evidence
         if seen is None:
-            return NotApplicable(reason="needs rows")
+            return NotApplicable(reason="needs rows", rows=True)
         size = len(seen.classes)
         decided = (seen.y, seen.teacher[seen.split].decisions, seen.student[seen.split].decisions)
         labels, teacher, student = (np.bincount(codes, minlength=size).astype(float) for codes in decided)

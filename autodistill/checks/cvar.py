@@ -11,7 +11,6 @@ from autodistill.checks import _rows
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
 from autodistill.stats import Estimand, NotApplicable, Rows, RowSums
-from autodistill.stats.shares import Floats
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Cvar:
         found = _rows.seen(rows, None, classes=not self.regression)
         if isinstance(found, NotApplicable):
             return found
-        worst: float | Floats | None = None
+        worst: float | None = None
         if self.regression:
             loss = [(model.decisions - found.y.astype(float)) ** 2 for model in found.both]
         else:
@@ -59,7 +58,7 @@ class Cvar:
             if missing is not None:
                 return missing
             loss = [_rows.log_loss(model, found.y, self.clip) for model in found.both]
-            worst = _rows.log_loss_worst(found, self.clip) / (1 - self.beta)
+            worst = -float(np.log(self.clip)) / (1 - self.beta)
         more = loss[1] - loss[0]
         cut = float(np.quantile(more, self.beta, method="inverted_cdf")) if len(more) else 0.0
         return RowSums(

@@ -104,7 +104,7 @@ class GroupGap:
             return tables
         if self.of is not None:
             if seen is None:
-                return NotApplicable(reason="needs rows")
+                return NotApplicable(reason="needs rows", rows=True)
             if self.of not in seen.classes:
                 return NotApplicable(reason=f"no class is called {self.of!r}: there are {', '.join(seen.classes)}")
             return seen.tables_of(seen.classes.index(self.of))

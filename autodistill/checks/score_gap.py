@@ -98,8 +98,7 @@ class ScoreGap:
         if missing is not None:
             return missing
         if self.metric == "log_loss":
-            worst = _rows.log_loss_worst(found, self.clip)
-            return [_rows.log_loss(model, found.y, self.clip) for model in found.both], worst, 1
+            return [_rows.log_loss(model, found.y, self.clip) for model in found.both], -float(np.log(self.clip)), 1
         if self.metric == "brier":
             worst_ = 1.0 if len(found.evidence.classes) == 2 else 2.0
             return [_rows.brier(model, found.y) for model in found.both], worst_, 1

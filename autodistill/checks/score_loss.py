@@ -24,8 +24,8 @@ class ScoreLoss:
     Over all rows, or with an attribute in each group, every one of which must keep the limit. AUC by placement values
     (DeLong 1988) within the group; F1 of the rated class, or the mean over classes; log-loss, Brier score and balanced
     accuracy of any number of classes. ``at_most_ratio`` limits student over teacher where the metric is an error.
-    Probabilities are cut off at ``clip``: a row costs no more than −log(clip) nats, and since a row like that may be
-    one that nobody has seen, a smaller number of rows certifies less.
+    Probabilities are cut off at ``clip``: a row costs no more than −log(clip) nats (15.9 by default). As such a row may
+    be one that nobody has seen, no log-loss below 3·15.9/n certifies anything; with few rows, name a larger ``clip``.
     """
 
     metric: Annotated[
@@ -99,7 +99,7 @@ class ScoreLoss:
         """Metrics that are means over rows, and the RMSE, the root of one."""
         if self.metric == "log_loss":
             values = [_rows.log_loss(model, found.y, self.clip) for model in found.both]
-            return (*map(_rows.terms, values), {"worst": _rows.log_loss_worst(found, self.clip)})  # type: ignore[return-value]
+            return (*map(_rows.terms, values), {"worst": -np.log(self.clip)})  # type: ignore[return-value]
         if self.metric == "brier":
             values = [_rows.brier(model, found.y) for model in found.both]
             worst = 1.0 if len(found.evidence.classes) == 2 else 2.0
@@ -152,12 +152,13 @@ def _rarest(found: _rows.Seen) -> Floats:
     """Rows of the rarest class that a group's labels show, [K + 1]."""
     labels = _decided.by_class(found, len(found.evidence.classes), found.y)
     least = np.where(labels > 0, labels, np.inf).min(axis=1)
-    return np.where(np.isfinite(least), least, 0.0)
+    return np.asarray(np.where(np.isfinite(least), least, 0.0))
 
 
 def _shown(found: _rows.Seen) -> Floats:
     """How many classes a group's labels show, [K + 1]."""
-    return np.maximum((_decided.by_class(found, len(found.evidence.classes), found.y) > 0).sum(axis=1), 1).astype(float)
+    labels = _decided.by_class(found, len(found.evidence.classes), found.y)
+    return np.asarray(np.maximum((labels > 0).sum(axis=1), 1.0))
 
 
 def _weighted(found: _rows.Seen, values: list[Floats], least: Floats, parts: Floats | float = 1.0) -> Parts:

@@ -101,9 +101,8 @@ class RowSums:
     *zero* (each group's own value, which should be 0). ``differs`` [n]: rows on which the models differ; fewer than ten
     certify nothing. ``worst``: the most that one row can add to the metric, times the rows of its group, a scalar or
     [K + 1] (rows of no known group last); None where nothing limits it. ``denominators`` [K + 1]: rows under the
-    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``extra``: standard
-    deviations of the teacher's and the student's value [K + 1] that the influences do not see (a squared mean near 0).
-    ``more`` are display values by group.
+    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``more`` are
+    display values by group.
     """
 
     names: tuple[str, ...]
@@ -119,7 +118,6 @@ class RowSums:
     worst: float | Floats | None = None
     denominators: Floats | None = None
     ratio: bool = False
-    extra: tuple[Floats, Floats] | None = None
     more: tuple[Mapping[str, float], ...] = field(default=())
 
     @staticmethod
@@ -143,9 +141,10 @@ class TwoSamples:
 
 @dataclass(frozen=True, kw_only=True)
 class NotApplicable:
-    """The quantity is not defined here, and why."""
+    """The quantity is not defined here, and why; ``rows``: it would be, if rows were known beside their counts."""
 
     reason: str
+    rows: bool = False
 
 
 Estimand: TypeAlias = PairedCounts | Counts | Shares | ClassCounts | RowSums | TwoSamples | NotApplicable

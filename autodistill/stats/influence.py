@@ -7,7 +7,7 @@ rows of one cluster are added up first. All of it is linear in rows and does not
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations_with_replacement, permutations
 
 import numpy as np
@@ -49,10 +49,6 @@ class Spread:
         parts = (self.estimate, self.error, self.tilt, self.units, np.broadcast_to(self.worst, self.estimate.shape))
         estimate, error, tilt, units, worst = (np.asarray(part)[at] for part in parts)
         return Spread(estimate=estimate, error=error, tilt=tilt, units=units, worst=worst)
-
-    def wider(self, extra: Floats) -> "Spread":
-        """With an independent standard deviation more, wherever there is any error."""
-        return replace(self, error=np.where(self.error > 0, np.hypot(self.error, extra), self.error))
 
     def limits(self, level: Numbers) -> Limits:
         """Limits, each one-sided at ``level`` (broadcast against [...])."""
@@ -265,17 +261,7 @@ def by_group(data: Measured) -> Spreads:
     found = moments(influences, data.codes, data.size, np.zeros(2))
     one = np.ones(data.size)
     ends = np.stack([one, 0 * one], 1), np.stack([one, one], 1)
-    spreads = spreads_of(found, (t_value, s_value), ends, data.worst)
-    if data.found.extra is None:
-        return spreads
-    teacher, student = data.found.extra
-    # How both remainders vary together is not known: their sum is the most that the change can have.
-    return replace(
-        spreads,
-        teacher=spreads.teacher.wider(teacher),
-        student=spreads.student.wider(student),
-        change=spreads.change.wider(teacher + student),
-    )
+    return spreads_of(found, (t_value, s_value), ends, data.worst)
 
 
 def spreads_of(found: Moments, values: tuple[Floats, Floats], weights: tuple[Floats, Floats], worst: Floats) -> Spreads:
