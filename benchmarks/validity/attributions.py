@@ -62,7 +62,7 @@ def coverage(cell: tuple[Any, ...], draws: int) -> dict[str, float]:
 
 def run(quick: bool) -> list[Claim]:
     """Coverage about the recipe and about the artefact."""
-    draws = 60 if quick else 600
+    draws = 60 if quick else 400
     cells = list(product((500, 2000) if quick else (500, 2000, 8000), (0.01, 0.03)))
     found = {cell: coverage(cell, draws) for cell in cells}
     out = []

@@ -11,16 +11,17 @@ from autodistill.stats.shares import far_ratio_limits, ratio_limits
 from validity.common import ALPHA, BOUND, Claim, check, evidence, named, policy, worst
 from validity.contrasts import two_shares
 
+LIMITS = (0.5, 0.8, 1.0)
 NAMES = ("group", "reference", "share in reference", "ratio")
-SHARES = (0.01, 0.03, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
+SHARES = (0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99)
 
 
 def cells(quick: bool) -> list[tuple[int, int, float, float]]:
     """(group, reference, share in the reference, ratio of the group's share to it)."""
-    sizes = ((30, 30), (30, 1000), (100, 300), (300, 300), (1000, 1000))
+    sizes = ((30, 30), (30, 1000), (100, 300))
     if not quick:
-        sizes = (*sizes, (30, 300), (100, 100), (100, 1000), (300, 1000), (50, 4000), (1000, 100), (1000, 30))
-    return [(*size, share, ratio) for size, share, ratio in product(sizes, SHARES, (0.5, 0.8, 1.0))]
+        sizes = (*sizes, (30, 300), (100, 100), (100, 1000), (300, 300), (1000, 1000), (1000, 100), (1000, 30))
+    return [(*size, share, ratio) for size, share, ratio in product(sizes, SHARES[::2] if quick else SHARES, LIMITS)]
 
 
 def gate(quick: bool) -> list[Claim]:
@@ -32,13 +33,16 @@ def gate(quick: bool) -> list[Claim]:
     for cell in cells(quick):
         n, m, share, ratio = cell
         x, y, chance = two_shares(n, m, share * ratio, share)
+        # Limits of a ratio are found by bisection: only where there is a chance worth counting.
+        some = chance > 1e-9
+        x, y, chance = (np.broadcast_to(part, some.shape)[some] for part in (x, y, chance))
         for name, test in tests.items():
             low, high = test(x, n, y, m, ALPHA)
             passes[name][cell] = float(chance[low > ratio].sum())
             if name == "ours" and min(n * share * ratio, m * share) >= 8:
                 cover[(*cell, "low")] = float(chance[low <= ratio].sum())
                 cover[(*cell, "high")] = float(chance[high >= ratio].sum())
-        for m_, (name, test) in product((20, 200), (("ours", far_ratio_limits), ("Koopman alone", koopman))):
+        for m_, (name, test) in product((200,), (("ours", far_ratio_limits), ("Koopman alone", koopman))):
             fails[name][(m_, *cell)] = m_ * float(chance[test(x, n, y, m, ALPHA / m_)[1] < ratio].sum())
     cell, value = worst(passes["ours"])
     least, covered = worst(cover, least=True)
@@ -75,7 +79,7 @@ def gate(quick: bool) -> list[Claim]:
             bound=BOUND,
             rivals={"Koopman alone": worst(fails["Koopman alone"])[1]},
             rivals_at="its own worst",
-            note="exact; m 20 and 200",
+            note="exact; m 200",
         ),
     ]
 
