@@ -12,7 +12,7 @@ import pytest
 import small_run
 
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.run import attributing, ordered, searching
+from autodistill.run import attributing, deep, ordered, searching
 from autodistill.run.progress import Progress, silent
 
 POLICY = """
@@ -180,6 +180,17 @@ def test_a_replay_and_a_larger_budget_train_no_twin_again(done: Done, recorded: 
     third = searched(replay, tmp_path, recorded.cache)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert third.report["attribution"] == done.report["attribution"]
+
+
+def test_its_findings_can_be_computed_again_from_what_is_kept(done: Done) -> None:
+    assert deep.differences(done.folder, done.report) == []
+    kept = next(done.folder.glob("controls/majority/predictions.audit.parquet"))
+    whole = kept.read_bytes()
+    try:
+        kept.write_bytes((done.folder / "controls" / "linear" / kept.name).read_bytes())
+        assert "beats_control/majority/at_least" in deep.differences(done.folder, done.report)[0]
+    finally:
+        kept.write_bytes(whole)
 
 
 def test_a_finalist_without_a_teacher_has_nothing_to_attribute() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from autodistill import auditor, spec
-from autodistill.records import Finding, Policy
+from autodistill.records import Candidate, Finding, Policy
 from autodistill.run import attest, sealed
+from autodistill.run.finished import Finished
 from autodistill.signoff import OURS, peek
 
 NEEDED = frozenset({"NOT_APPLICABLE"})
@@ -18,16 +19,19 @@ CLOSE = 1e-9
 def differences(run: Path, found: Mapping[str, Any]) -> list[str]:
     """Where findings computed now are not those on record; empty where all agree.
 
-    Findings of views that are not kept (noise, permuted columns, train rows) come out NOT_APPLICABLE here and are not
-    compared.
+    Findings of views that are not kept (train rows) come out NOT_APPLICABLE here and are not compared.
     """
     policy = spec.load_policy(run / "policy.yaml")
+    bench = Finished(folder=run, found=found, policy=policy)
+    candidates = {one.key: one for one in (msgspec.convert(e["candidate"], Candidate) for e in found["entries"])}
     task, rows = sealed.Task.of(found), sealed.read(run / "rows.parquet", "audit")
     wrong: list[str] = []
     for one in found["shortlist"]:
         if one["findings"]:
             path = run / "candidates" / str(one["key"]) / "predictions.audit.parquet"
             seen = sealed.evidence(rows, task, sealed.predictions(path, "audit"), sealed.known_groups(found))
+            if str(one["key"]) in candidates:
+                seen = bench.with_views(candidates[str(one["key"])], seen)
             stored = msgspec.convert(one["findings"], list[Finding])
             wrong += [f"{one['key']} {fault}" for fault in _compare(seen, policy, stored, float(one["level"]))]
     return wrong + _opened(run, found, policy, task)

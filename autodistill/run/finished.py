@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from autodistill import auditor, data, runtime, verdict
+from autodistill import auditor, data, plugins, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.errors import RunError, UserError
 from autodistill.records import Candidate, Entry, Features, Finding, Policy, Predictions, Reading, digest
@@ -90,7 +90,7 @@ class Finished:
             if split not in self.kept:
                 self.kept[split] = sealed.read(self.folder / ROWS, split)
             seen = sealed.evidence(self.kept[split], self.task, self._student(candidate, split), self.groups)
-            self.kept[key] = self._with_views(candidate, seen) if split == "audit" else seen
+            self.kept[key] = self.with_views(candidate, seen) if split == "audit" else seen
         return self.kept[key]  # type: ignore[no-any-return]
 
     def refuse_unreadable(self, candidates: Sequence[Candidate]) -> None:
@@ -144,7 +144,14 @@ class Finished:
         self.kept["features"] = {name: column[at] for name, column in table.features.items()}
         return self.kept["features"]  # type: ignore[no-any-return]
 
-    def _with_views(self, candidate: Candidate, seen: Evidence) -> Evidence:
+    def _beside(self, candidate: Candidate, name: str) -> Path:
+        """Where the search put a further model: a control by its name, a candidate's twin by its recipe."""
+        if name in CONTROLS:
+            return self.folder / "controls" / name
+        twin = plugins.build("controls", "label_only", {}).plan(candidate)
+        return self.folder / "replicates" / ("none" if twin is None else twin.key)
+
+    def with_views(self, candidate: Candidate, seen: Evidence) -> Evidence:
         """Further views and models that the policy asks for, where they were kept; where not, why they are missing."""
         views, others = verdict.further(self.policy)
         missing: dict[str, str] = {}
@@ -158,9 +165,13 @@ class Finished:
             else:
                 missing[view] = UNKEPT
         for name in others:
-            path = self.folder / "controls" / name / STUDENT
+            home = self._beside(candidate, name)
+            stored, path = home / "predictions.audit.parquet", home / STUDENT
             missing[name] = UNKEPT
-            if name in CONTROLS and path.is_file():
+            if stored.is_file():
+                models[name] = sealed.predictions(stored, seen.split)
+                del missing[name]
+            elif name in CONTROLS and path.is_file():
                 try:
                     models[name] = self._predicted(path.read_bytes(), self._table(candidate), seen.split)
                     del missing[name]

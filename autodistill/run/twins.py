@@ -11,6 +11,7 @@ from autodistill import jobs, plugins, verdict
 from autodistill.auditor.attribution import CONTROL
 from autodistill.errors import UserError
 from autodistill.jobs import Workshop
+from autodistill.jobs.files import keep
 from autodistill.records import Candidate, Predictions
 from autodistill.run.progress import Progress, Watch, silent
 
@@ -71,7 +72,9 @@ def others(
             key = f"other/{name}/{planned.key}"
             if key not in shop.kept:
                 watch(Progress(phase="certify", text=f"the control that students are compared with: {plain}"))
-                shop.kept[key] = shop.predict(trained(shop, planned, home_of(shop, plain, planned)), "audit")
+                home = home_of(shop, plain, planned)
+                shop.kept[key] = shop.predict(trained(shop, planned, home), "audit")
+                keep(home, shop.kept[key])
             found[name] = shop.kept[key]
         except (UserError, ArithmeticError, ValueError, RuntimeError) as fault:
             missing[name] = " ".join(str(fault).split())
