@@ -207,7 +207,13 @@ def test_groups_of_few_changed_rows_are_withheld() -> None:
     assert found is not None
     lines = {line["group"]: line for line in found["groups"]}
     assert lines["Female"]["times"] == "1.2\u202ftimes"
-    assert lines["Other"]["share"] == "withheld: under 10 rows"
+    assert lines["Other"]["share"] == "withheld"
+    made = report_audits.audited()
+    shares = {"Female": 0.04, "Male": 0.96}
+    two = [{"attribute": "sex", "group": g, "share": v, "population": 0.5} for g, v in shares.items()]
+    both = to_read.section(report_data.plain(made | {"rows_to_read": made["rows_to_read"] | {"groups": two}}))
+    assert both is not None
+    assert [line["share"] for line in both["groups"]] == ["withheld", "withheld"]  # else 1 − 0.96 tells the other
     assert to_read.section({}) is None
 
 

@@ -9,7 +9,7 @@ from autodistill.report import numbers
 
 def candidate_name(candidate: Candidate) -> str:
     """A candidate in a few words: ``boosted, leaves 8, trees 40, int8``."""
-    options = [f"{key} {_short(value)}" for key, value in sorted(candidate.student.items())]
+    options = [f"{key} {_short(value)}" for key, value in sorted(candidate.student.items()) if value is not None]
     precision = [] if candidate.precision == "fp32" else [candidate.precision]
     return ", ".join([candidate.family, *options, *precision])
 
@@ -24,7 +24,8 @@ def settings(candidate: Candidate) -> list[str]:
 
 
 def _options(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {_short(value)}" for key, value in sorted(options.items())) or "no options"
+    set_ = [f"{key} {_short(value)}" for key, value in sorted(options.items()) if value is not None]
+    return ", ".join(set_) or "no options"
 
 
 def _short(value: Any) -> str:

@@ -1,6 +1,6 @@
 """The rows that changed hands: how many, in which groups, and where a person finds them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodistill.report import chart, numbers
@@ -18,13 +18,13 @@ def section(report: Mapping[str, Any]) -> dict[str, Any] | None:
     if not isinstance(found, Mapping):
         return None
     counts = dict(found.get("counts") or {})
-    total = sum(counts.values())
+    total, lines = sum(counts.values()), list(found.get("groups") or ())
     return {
         "total": total,
         "counts": [
             (KINDS.get(kind, kind), numbers.count(counts[kind])) for kind in (*KINDS, *counts) if kind in counts
         ][: len(counts)],
-        "groups": [_group(line, total, _rows(report)) for line in found.get("groups") or ()],
+        "groups": [_group(line, few) for line, few in zip(lines, _withheld(lines, total, _rows(report)), strict=True)],
         "ids": [str(one) for one in found.get("ids") or ()] if found.get("shown") else [],
         "file": str(found.get("file") or ""),
         "none": "" if total else _nothing(report),
@@ -42,17 +42,27 @@ def _rows(report: Mapping[str, Any]) -> int:
     return int(((report.get("data") or {}).get("splits") or {}).get("audit") or 0)
 
 
-def _group(line: Mapping[str, Any], total: int, rows: int) -> dict[str, Any]:
-    """A group's share of the changed rows beside its share of all; those of few rows withheld."""
+def _withheld(lines: Sequence[Mapping[str, Any]], total: int, rows: int) -> list[bool]:
+    """Which lines speak of too few rows; where that is one of an attribute, the next smallest too, since the others
+    would give it away."""
+    cells = [min((x.get("share") or 0.0) * total, (x.get("population") or 0.0) * rows) for x in lines]
+    hidden = [cell < chart.SMALL_CELL for cell in cells]
+    for attribute in {str(x.get("attribute")) for x in lines}:
+        mine = [at for at, x in enumerate(lines) if str(x.get("attribute")) == attribute]
+        shown = [at for at in mine if not hidden[at]]
+        if len(mine) - len(shown) == 1 and shown:
+            hidden[min(shown, key=lambda at: cells[at])] = True
+    return hidden
+
+
+def _group(line: Mapping[str, Any], hidden: bool) -> dict[str, str]:
+    """A group's share of the changed rows beside its share of all."""
     share, population = line.get("share"), line.get("population")
-    few = share is None or population is None or min(share * total, population * rows) < chart.SMALL_CELL
-    times = (
-        "no ratio" if few or not population else f"{numbers.digits((share or 0) / population, 2)}{numbers.NARROW}times"
-    )
+    times = "no ratio" if hidden or not population else numbers.digits((share or 0.0) / population, 2)
     return {
         "attribute": str(line.get("attribute", "")),
         "group": str(line.get("group") or "unknown"),
-        "share": f"withheld: under {chart.SMALL_CELL} rows" if few else numbers.percent(share),
+        "share": "withheld" if hidden else numbers.percent(share),
         "population": numbers.percent(population),
-        "times": times,
+        "times": times if times == "no ratio" else f"{times}{numbers.NARROW}times",
     }
