@@ -636,7 +636,7 @@ def test_real_nights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
         first = _a_first_night(heard, capsys)
         second = _new_rows_and_no_tracking_server(first)
         _drift_and_what_follows()
-        assert [one["type"] for one in heard] == ["success"]  # the second night had nobody to tell
+        assert {one["type"] for one in heard} == {"success"}  # the later nights had nobody to tell
 
         capsys.readouterr()
         assert cli.main(["nightly", "toy.yaml", "--history", "--json"]) == 0
@@ -660,6 +660,7 @@ def _a_first_night(heard: list[Any], capsys: pytest.CaptureFixture[str]) -> dict
     first = _said("2024-03-01")
     assert (first["outcome"], first["rows"]["new"], first["rows"]["first"]) == ("proposes", 900, True)
     assert len(heard) == 1
+    _cut_off_after_the_look(root, first)
 
     before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
     capsys.readouterr()
@@ -670,6 +671,24 @@ def _a_first_night(heard: list[Any], capsys: pytest.CaptureFixture[str]) -> dict
     assert capsys.readouterr().err.count("\n") == 1
     assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
     return first
+
+
+def _cut_off_after_the_look(root: Path, first: dict[str, Any]) -> None:
+    """As if killed before the report was written, and again before the outcome was: one night is one look."""
+    night, paid = root / "2024-03-01", len(attest.book().lines("look"))
+    run = json.loads((night / "run.json").read_bytes())
+    (night / "run.json").write_text(json.dumps({**run, "finished": False}))
+    (night / "report.json").unlink()
+    for _ in range(2):
+        (night / "night.json").unlink()
+        shutil.rmtree(root / "champion", ignore_errors=True)
+        assert _night("2024-03-01") == 0
+        again = _said("2024-03-01")
+        assert {name: again[name] for name in ("outcome", "proposed", "rows")} == {
+            name: first[name] for name in ("outcome", "proposed", "rows")
+        }
+        assert again["challenger"]["sha256"] == first["challenger"]["sha256"] == _standing(root).sha256
+    assert len(attest.book().lines("look")) == paid == 1
 
 
 def _new_rows_and_no_tracking_server(first: dict[str, Any]) -> dict[str, Any]:
