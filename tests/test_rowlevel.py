@@ -132,7 +132,7 @@ def test_values_are_scikit_learns_in_every_group(metric: str, classes: int) -> N
 
 @pytest.mark.parametrize("metric", ["rmse", "mae"])
 def test_a_regression_is_judged_end_to_end(metric: str) -> None:
-    found = numbers()
+    found = numbers(n=3000)
     worst = one(found, "score_loss", {"at_most": 0.2, "at_most_ratio": 1.2}, metric=metric, attribute="g")
     whole = one(found, "score_loss", {"at_most": 0.2}, metric=metric)[0]
     every = np.arange(len(found.y))
@@ -350,7 +350,7 @@ def test_equal_students_certify_nothing_and_change_nothing() -> None:
         check("score_gap", {"grows_by_at_most": 0.2}, metric="brier"),
         check("calibration", {"grows_by_at_most": 0.2}),
         check("calibration", {"grows_by_at_most": 0.2}, metric="squared_error"),
-        check("cvar", {"at_most": 0.5}),
+        check("cvar", {"at_most": 1.0}),
     )
     rules = policy(*lines, unknown_at_most=1.0)
     findings = [f for f in auditor.audit(same, rules) if f.required and f.check != "class_collapse"]

@@ -44,7 +44,7 @@ def passes(
         drawn = value + (random.normal(size=(draws, len(kept))) * spread.error + reach - value) / np.sqrt(scale)
         most = np.log(limit) if kind == "at_most_ratio" else limit
         side = side_of(data, np.eye(data.size)[kept])
-        enough = _enough(policy, side.under, side.differ, scale) & (spread.error > 0)
+        enough = _enough(policy, side.under, side.differ, scale) & (spread.error > 0) & ~spread.heavy
         yield "", kind, np.asarray(((drawn < most) & enough).all(axis=1))
 
 
@@ -78,9 +78,11 @@ def _enough(policy: Policy, under: Floats, differ: Floats, scale: float) -> npt.
 
 def _gaps(policy: Policy, line: Line, data: Measured, spreads: Spreads, draw: _Draw) -> Iterator[Passes]:
     compared, gap, (first, second) = compare(line, data, spreads)
-    enough = _enough(
-        policy, np.minimum(first.under, second.under), np.minimum(first.differ, second.differ), draw.scale
-    ) & (gap.least_error > 0)
+    enough = (
+        _enough(policy, np.minimum(first.under, second.under), np.minimum(first.differ, second.differ), draw.scale)
+        & (gap.least_error > 0)
+        & ~gap.heavy
+    )
     least = 0.0 if policy.exclude_below is None else policy.exclude_below * float(data.rows.sum())
     share = draw.level * GAP_SHARE, draw.level * CHANGE_SHARE
     for kind, limit in line.limits.items():

@@ -189,7 +189,8 @@ def _finding(look: Look, line: Line, all_: Contrasts, at: int, kind: LimitKind |
     if excluded:
         notes.append(f"under {look.policy.exclude_below:.0%} of the rows, left undecided: {look.policy.because}")
     needed = None
-    if look.rows_needed and required and outcome in OPEN and LEAN not in notes and kind is not None:
+    open_ = required and outcome in OPEN and LEAN not in notes and not all_.silent[at]
+    if look.rows_needed and open_ and kind is not None:
         needed = _needed(look, all_, at, kind, bounds, line.limits[kind])
     if min(n, rest) <= 0:
         bounds = Bounds(*(float("nan"),) * 4)

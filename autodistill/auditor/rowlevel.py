@@ -86,7 +86,7 @@ def _listed(
         methods=dict.fromkeys(gaps.QUANTITY, method_of(data)),
         unknown_rows=float(data.rows[-1]) if line.attribute is not None else 0.0,
         undefined=[a or b or ("" if ok else UNDEFINED) for a, b, ok in doubts],
-        silent=silent_of(np.minimum(first.differ, second.differ), gap.least_error),
+        silent=silent_of(np.minimum(first.differ, second.differ), gap.least_error, gap.heavy),
         quantities={"at_most": own, "grows_by_at_most": f"{own}_growth"} if zero else gaps.QUANTITY,
     )
     found = gaps.listed(look, line, computed)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks, settle
 from autodistill.auditor.losses import OPEN, nothing
@@ -16,6 +17,7 @@ from autodistill.verdict import UNKNOWN, Line
 DISCORDANT = 10
 CLUSTERS, CLUSTERS_DISCORDANT = 20, 5
 SILENT = f"fewer than {DISCORDANT} rows differ: a standard error certifies nothing"
+HEAVY = "a few rows carry the spread, and nothing limits what one may cost: more rows are needed"
 UNDEFINED = "the metric is undefined on these rows"
 STILL = "the change has no spread: a standard error of zero certifies nothing"
 
@@ -51,10 +53,11 @@ def side_of(data: Measured, member: Floats) -> Side:
     return Side(rows, np.minimum(under, units), differ, why)
 
 
-def silent_of(differ: Floats, error: Floats) -> list[str]:
+def silent_of(differ: Floats, error: Floats, heavy: npt.NDArray[np.bool_]) -> list[str]:
     """Why a comparison cannot pass; "" where it can."""
     return [
-        SILENT if few < DISCORDANT else "" if spread > 0 else STILL for few, spread in zip(differ, error, strict=True)
+        SILENT if few < DISCORDANT else STILL if not spread > 0 else HEAVY if rests else ""
+        for few, spread, rests in zip(differ, error, heavy, strict=True)
     ]
 
 
@@ -107,9 +110,8 @@ def _losses(look: Look, data: Measured, spreads: Spreads, names: tuple[str, ...]
         for why, rows, value in zip(side.clusters, side.under, loss, strict=True)
     ]
     bounds = (low[0], low[2], high[0], low[1])
-    return _Losses(
-        names, at, loss, *bounds, side, unfit, silent_of(side.differ, spread.error), spread.unseen(look.level)
-    )
+    silent, unseen = silent_of(side.differ, spread.error, spread.heavy), spread.unseen(look.level)
+    return _Losses(names, at, loss, *bounds, side, unfit, silent, unseen)
 
 
 def _judged(look: Look, data: Measured) -> tuple[tuple[str, ...], IntArray, list[str]]:
@@ -133,14 +135,15 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
         return [look.finding(line, kind, "NOT_APPLICABLE", quantity=line.name, method="none", note=why)]
     losses = _losses(look, data, spreads, names, at, ratio)
     limit, bounds, each = line.limits.get(kind) if kind else None, losses.bounds, data.found.compare == "each"
-    outcome, notes = _outcome(look, losses, bounds, limit)
+    outcome, notes = _outcome(losses, bounds, limit)
     unknown_rows = float(data.rows[-1]) if each else 0.0
     outcome, required = settle(look, line, outcome, unknown_rows=unknown_rows, excluded=False)
     notes += remarks(look, bounds, limit, outcome, unknown_rows)
     worst = losses.worst
     g = int(at[worst])
     needed = None
-    if look.rows_needed and limit is not None and required and outcome in OPEN and LEAN not in notes:
+    open_ = required and outcome in OPEN and LEAN not in notes and not any(losses.silent[k] for k in losses.counted)
+    if look.rows_needed and limit is not None and open_:
         needed = _needed(look, losses, limit, float(data.rows[g]), ratio)
     word = "ratio" if ratio else "loss"
     statement = "" if limit is None else f"{word} < {limit:g}" + (" in every group" if each else "")
@@ -169,7 +172,7 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
     ]
 
 
-def _outcome(look: Look, losses: _Losses, bounds: Bounds, limit: float | None) -> tuple[Outcome, list[str]]:
+def _outcome(losses: _Losses, bounds: Bounds, limit: float | None) -> tuple[Outcome, list[str]]:
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
     counted = losses.counted
     notes = [f"largest of {len(counted)} losses, biased upwards"] if len(counted) > 1 else []

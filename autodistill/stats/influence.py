@@ -22,6 +22,7 @@ CHUNK = 1 << 18
 """Rows that are turned into products at a time, so that memory does not grow with them."""
 
 STEP = 1e-3
+TILT = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,10 +33,12 @@ class Spread:
 
     A plain z bound passes 10–20 % falsely where few rows carry the loss, and 61 % where half a row is expected to
     (loss 0 or 1, 5 % nominal); Student's t mends 0.3 points of it. The limit is therefore the widest of three: t;
-    Hall's (1992) transformation of t for skewness, which alone stays within 4.9 % there and 5.6 % for the log-loss of
-    overconfident students (z: 10 %) at n = 100 to 10,000; and the estimate plus ``worst`` on the share
-    1 − α^(1/n) of rows of which no row needs to have been seen, as in the exact limit of a share with no event. The
-    exceptions: a loss that nothing limits may hide in rows that are not there.
+    Hall's (1992) transformation of t for skewness; and the estimate plus ``worst`` on the share 1 − α^(1/n) of rows of
+    which no row needs to have been seen, as in the exact limit of a share without an event. Simulated at n = 100 to
+    10,000 (false passes at the limit, ± 0.3 to 0.8 points; z in brackets): log-loss ≤ 6.2 % (89 %), Brier ≤ 5.9 %
+    (61 %), AUC ≤ 5.5 % (21 %). What nothing limits (RMSE, MAE) may hide in rows that are not there, and no rule helps:
+    squared lognormal errors passed 17 %. There a PASS also needs a tilt of at most ``TILT``, so that the error does
+    not rest on few rows: then ≤ 5.8 %.
     """
 
     estimate: Floats
@@ -43,6 +46,11 @@ class Spread:
     tilt: Floats
     units: Floats
     worst: Floats
+
+    @property
+    def heavy(self) -> npt.NDArray[np.bool_]:
+        """Whether the error rests on a few rows and nothing limits what one may add."""
+        return np.asarray(~np.isfinite(self.worst) & (np.abs(self.tilt) > TILT))
 
     def take(self, at: IntArray) -> "Spread":
         """Some of the estimates."""

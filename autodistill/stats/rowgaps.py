@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
 from autodistill.records import IntArray
 from autodistill.stats.influence import Measured, Moments, Spread, Spreads, gradient, moments, spreads_of, step_sums
@@ -46,6 +47,12 @@ class RowGap:
     def least_error(self) -> Floats:
         """The smaller standard error of the change on either side, [C]: nothing is certified where it is 0."""
         return np.asarray(np.min([part.error for part in self.parts[2] if part is not None], axis=0))
+
+    @property
+    def heavy(self) -> npt.NDArray[np.bool_]:
+        """Whether the student's gap or its change rests on a few rows that nothing limits, [C]."""
+        parts = [part for pair in self.parts[1:] for part in pair if part is not None]
+        return np.asarray(np.any([part.heavy for part in parts], axis=0))
 
     def _limits(self, which: int, level: Numbers) -> Limits:
         group, rest = self.parts[which]
