@@ -71,11 +71,11 @@ def growth(cell: tuple[Any, ...], seed: int, draws: int) -> float:
 
 def run(quick: bool) -> list[Claim]:
     """All claims about clusters."""
-    draws = 60 if quick else 500
+    draws = 60 if quick else 200
     counts = (20, 200) if quick else (20, 30, 60, 200)
     cells = list(product(counts, ("equal", "uneven", "very uneven"), (0.05, 0.3, 0.9)))
     names = ("clusters", "sizes", "intraclass correlation")
-    cell, value, error, count = again(cells, loss, draws, top=3, more=6)
+    cell, value, error, count = again(cells, loss, draws, top=3, more=12)
     rival = again(cells, lambda c, s, d: loss(c, s, d, True), draws, top=1, more=2)
     out = [
         Claim(
@@ -92,7 +92,7 @@ def run(quick: bool) -> list[Claim]:
     ]
     for spans, what in (("nest", "clusters inside a group"), ("span", "clusters that span both groups")):
         chosen = [(*c, spans) for c in cells if c[0] >= 30 or quick]
-        cell, value, error, count = again(chosen, growth, draws, top=3, more=4)
+        cell, value, error, count = again(chosen, growth, draws, top=3, more=8)
         out.append(
             Claim(
                 topic="clusters",

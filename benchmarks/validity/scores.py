@@ -74,11 +74,11 @@ def plain(cell: tuple[Any, ...], seed: int, draws: int) -> float:
 
 def run(quick: bool) -> list[Claim]:
     """False pass of row-level metrics at their limit."""
-    draws = 80 if quick else 500
+    draws = 60 if quick else 250
     sizes = (100, 1000) if quick else (100, 300, 1000, 4000)
     names = ("metric", "law:", "rows")
     cells = list(product(METRICS, LAWS, sizes))
-    cell, value, error, count = again(cells, passes, draws, top=3, more=6)
+    cell, value, error, count = again(cells, passes, draws, top=3, more=12)
     rival = again([c for c in cells if c[0] != "auc"], plain, draws, top=2, more=6)
     return [
         Claim(
