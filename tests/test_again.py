@@ -19,11 +19,11 @@ import pytest
 import small_run
 
 import autodistill
-from autodistill import auditor, cli, spec, verdict
+from autodistill import auditor, cli, signoff, spec, verdict
 from autodistill.errors import RunError, SpecError
 from autodistill.ledger import Ledger, row_hashes
 from autodistill.records import Entry, Finding, digest
-from autodistill.run import ordered, rejudging, sealed
+from autodistill.run import attest, ordered, rejudging, sealed
 from autodistill.run.finished import Finished
 
 RUN = Path("reports/small")
@@ -68,8 +68,11 @@ def test_another_policy_is_a_look_and_the_same_again_is_free(place: Path, capsys
     sha = digest(file.read_bytes())
     folder = RUN / "policies" / sha[:12]
     assert {one.name for one in folder.iterdir()} == {
-        "report.json", "report.html", "front.png", "candidates.csv", "policy.yaml", "rows_to_read.csv"
+        "report.json", "report.html", "front.png", "candidates.csv", "policy.yaml", "rows_to_read.csv", "candidates",
+        "rows.parquet", "sealed.parquet", "spec.yaml", "student.onnx", "teacher.onnx", "statements"
     }  # fmt: skip
+    facts = signoff.peek((folder / attest.FACTS).read_bytes())["predicate"][signoff.OURS]
+    assert facts["policy_came_after"]
     assert (folder / "policy.yaml").read_bytes() == file.read_bytes()
     found = json.loads((folder / "report.json").read_bytes())
     assert (

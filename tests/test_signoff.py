@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import small_run
@@ -330,6 +332,42 @@ def test_a_verifier_needs_neither_torch_nor_a_network(signed: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=signed, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.rstrip().endswith("reports/small")
+
+
+def test_a_run_judged_again_is_signed_in_its_own_folder(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its policy came after the search, and the decision says so."""
+    policy = copy / "other.yaml"
+    policy.write_text(small_run.POLICY.replace("name: loose", "name: other"), encoding="utf-8")
+    assert at(copy, "report", "reports/small", "--policy", "other.yaml") == 0
+    (home,) = (copy / "reports" / "small" / "policies").iterdir()
+    assert at(copy, "sign", str(home), *ada("approved")) == 0
+    assert at(copy, "verify", str(home), "--deep") == 0, capsys.readouterr().out
+    (decision,) = home.glob("statements/decision-*.dsse.json")
+    assert signoff.peek(decision.read_bytes())["predicate"]["policy_came_after"]
+    assert refused(copy) == {}  # the run itself stands as it was signed
+
+
+def test_an_audit_of_predictions_is_signed_and_verified(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 3000)
+    teacher = np.where(rng.random(3000) < 0.1, 1 - y, y)
+    table = {
+        "who": [f"p{n}" for n in range(3000)],
+        "y": y,
+        "t": teacher,
+        "s": teacher,
+        "sex": rng.choice(["F", "M"], 3000),
+    }
+    pd.DataFrame(table).to_csv(copy / "said.csv", index=False)
+    lines = "name: plain\nversion: '1'\nrequire:\n  - {check: accuracy_loss, at_most: 0.02}\n"
+    (copy / "plain.yaml").write_text(lines, encoding="utf-8")
+    columns = ("--label", "y", "--teacher", "t", "--student", "s", "--group", "sex", "--id", "who")
+    assert at(copy, "audit", "said.csv", "--policy", "plain.yaml", *columns) == 0
+    assert at(copy, "sign", "reports/said", *ada("approved")) == 0
+    assert at(copy, "verify", "reports/said", "--deep") == 0, capsys.readouterr().out
+    flip(copy / "reports" / "said" / "rows.parquet", 200)
+    assert at(copy, "verify", "reports/said") == 1
+    assert "rows.parquet was changed" in capsys.readouterr().out
 
 
 def test_an_unsigned_run_is_refused_with_the_reason(recorded: small_run.Run, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def run(asked: argparse.Namespace) -> int:
         threshold=asked.threshold,
         task=asked.task,
     )
-    out = asked.out or auditing.REPORTS / _stem(asked.table)
+    out = asked.out or Path("reports") / _stem(asked.table)
     found = auditing.run(asked.table, asked.policy, question, out)
     if asked.json:
         print(found.to_json())

@@ -21,6 +21,8 @@ RECORDS = (
     "report.json", "student.onnx", "teacher.onnx", "spec.yaml", "policy.yaml", "rows.parquet", "sealed.parquet",
     "readings.json", "journal.jsonl", "rows_to_read.csv",
 )  # fmt: skip
+TESTED = ("student.onnx", "predictions.search.parquet", "predictions.audit.parquet")
+"""What is kept of each candidate that was tested."""
 VIEWS = ("report.html", "front.png", "candidates.csv")
 """Made from report.json, and made again at will: the ledger holds their digests, the statement does not."""
 
@@ -48,7 +50,7 @@ def records_of(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
     names = [name for name in RECORDS if (folder / name).is_file()]
     for one in found.get("shortlist") or ():
         home = folder / "candidates" / str(one["key"])
-        files = (home / name for name in ("student.onnx", "predictions.search.parquet", "predictions.audit.parquet"))
+        files = (home / name for name in TESTED)
         names += [path.relative_to(folder).as_posix() for path in files if path.is_file()]
     return {name: digest((folder / name).read_bytes()) for name in sorted(set(names))}
 

@@ -14,14 +14,13 @@ from autodistill.errors import LevelSpentError, RunError, SpecError
 from autodistill.ledger import Ledger
 from autodistill.plugins import suggest
 from autodistill.records import Finding, Policy, Verdict, digest, encode
-from autodistill.run import audit_record
+from autodistill.run import attest, audit_record
 from autodistill.run.audit_record import Judged
 from autodistill.run.audited import AuditReport
 from autodistill.run.folder import RunFile, read_run, write_whole
 from autodistill.run.ordered import account_of
 from autodistill.stats import Evidence
 
-REPORTS = Path("reports")
 UNJUDGED = "an audit of predictions reads no artefact"
 CHANGED = {"audit": "what was asked", "policy": "the policy", "table": "the table"}
 
@@ -87,13 +86,14 @@ def run(frame: Any, policy: str | Path | Policy, asked: Asked, out: Path | None)
     _refuse_folder(out, identity)
     with journal.lock(out):
         _refuse_folder(out, identity)
-        ledger = Ledger(REPORTS)
+        ledger = attest.book()
         ledger.once("policy", {"name": rules.name, "version": rules.version, "sha256": rules.sha256})
         RunFile(name=out.name, identity=identity, budget={}, created=audit_record.now()).write(out)
         if text:
             write_whole(out / "policy.yaml", text)
         found = work.done(ledger, out, began, read)
         report.write(out, found.report)
+        attest.attest(out, report.read(out), ledger)
         RunFile(name=out.name, identity=identity, budget={}, created=found.report["created"], finished=True).write(out)
     return found
 

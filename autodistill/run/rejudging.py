@@ -4,6 +4,7 @@ The new policy's digest, its shortlist and the look stand in the ledger before a
 report stays as it is; the new one is ``policies/<digest>/`` in the run's folder, whole or not at all.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,8 +18,9 @@ from autodistill.ledger import Ledger, row_hashes
 from autodistill.records import Policy, digest
 from autodistill.run import attest, rejudged_audit, rejudged_search
 from autodistill.run.exits import EXIT
-from autodistill.run.finished import ROWS, row_digests
+from autodistill.run.finished import ROWS, STUDENT, row_digests
 from autodistill.run.folder import read_run, write_whole
+from autodistill.run.progress import Progress, Watch, silent
 
 FOLDER = "policies"
 
@@ -45,7 +47,7 @@ class Rejudged:
         return EXIT[self.report["verdict"]["decision"]]
 
 
-def rejudge(run: str | Path, policy: str | Path, *, out: str | Path | None = None) -> Rejudged:
+def rejudge(run: str | Path, policy: str | Path, *, out: str | Path | None = None, watch: Watch = silent) -> Rejudged:
     """Judge a finished search or audit again under the policy of a file; a look at its audit rows is paid for.
 
     The same again is a replay and free. Where the rows' level is spent nothing of them is read, and the verdict is
@@ -63,10 +65,12 @@ def rejudge(run: str | Path, policy: str | Path, *, out: str | Path | None = Non
         there = _there(place, found, rules)
         if there is not None:
             return Rejudged(folder=place, report=there, again=True)
-        return Rejudged(folder=place, report=_judge(folder, found, rules, path, place))
+        return Rejudged(folder=place, report=_judge(folder, found, rules, path, place, watch))
 
 
-def _judge(folder: Path, found: Mapping[str, Any], rules: Policy, path: Path, place: Path) -> dict[str, Any]:
+def _judge(
+    folder: Path, found: Mapping[str, Any], rules: Policy, path: Path, place: Path, watch: Watch
+) -> dict[str, Any]:
     began = time.monotonic()
     book = attest.book()
     _refuse_other_ledger(book, folder, found)
@@ -92,8 +96,29 @@ def _judge(folder: Path, found: Mapping[str, Any], rules: Policy, path: Path, pl
     new["notes"] = [_statement(found, rules), *([looks["cost"]] if looks else []), *new["notes"]]
     files |= {"policy.yaml": text}
     new["files"] |= {name: digest(content) for name, content in files.items()}
-    _publish(place, new, files)
-    return report.read(place)
+    new["files"] |= _student(folder, new)
+    _publish(place, new, files, _kept(folder, new))
+    made = report.read(place)
+    for note in attest.attest(place, made, book):
+        watch(Progress(phase="report", text=note))
+    return made
+
+
+KEPT = ("rows.parquet", "sealed.parquet", "spec.yaml", "teacher.onnx")
+
+
+def _kept(folder: Path, new: Mapping[str, Any]) -> dict[str, Path]:
+    """What a decision about this judgement would rest on, so that its folder can be signed and verified by itself."""
+    names = [*KEPT, *(f"candidates/{one['key']}/{name}" for one in new["shortlist"] for name in attest.TESTED)]
+    out = {name: folder / name for name in names if (folder / name).is_file()}
+    key = new["certified"] or new["finalist"]
+    student = folder / "candidates" / str(key) / STUDENT
+    return out | ({STUDENT: student} if student.is_file() else {})
+
+
+def _student(folder: Path, new: Mapping[str, Any]) -> dict[str, str]:
+    path = _kept(folder, new).get(STUDENT)
+    return {} if path is None else {STUDENT: digest(path.read_bytes())}
 
 
 def _statement(found: Mapping[str, Any], rules: Policy) -> str:
@@ -105,24 +130,37 @@ def _statement(found: Mapping[str, Any], rules: Policy) -> str:
     )
 
 
-def _publish(place: Path, new: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+def _publish(place: Path, new: Mapping[str, Any], files: Mapping[str, bytes], kept: Mapping[str, Path]) -> None:
     """Everything is made beside the place and moved there at once: a kill leaves the old or the new."""
     making = place.with_name(f".{place.name}.making")
     try:
         shutil.rmtree(making, ignore_errors=True)
         for name, content in files.items():
             write_whole(making / name, content, mode=0o600)
+        for name, source in kept.items():
+            _same(source, making / name)
         report.write(making, new)
         if place.exists():  # a judgement that was refused before: only its report is replaced
-            for one in sorted(making.iterdir(), key=lambda one: one.name == "report.json"):
-                one.replace(place / one.name)
-            making.rmdir()
+            for one in sorted(making.rglob("*"), key=lambda one: one.name == "report.json"):
+                if one.is_file():
+                    (place / one.relative_to(making)).parent.mkdir(parents=True, exist_ok=True)
+                    one.replace(place / one.relative_to(making))
+            shutil.rmtree(making)
         else:
             making.rename(place)
     except OSError as fault:
         raise RunError(
             f"cannot be written ({fault.strerror})", where=str(place), do="make room, or use --out"
         ) from None
+
+
+def _same(source: Path, target: Path) -> None:
+    """The same file under another name where the disk can; else a copy."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _there(place: Path, found: Mapping[str, Any], rules: Policy) -> dict[str, Any] | None:
