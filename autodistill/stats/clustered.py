@@ -158,8 +158,8 @@ class ClusteredGap(PairedGap):
 
     Each side has its own effect and t, both are combined by MOVER with their correlation where that is negative. A
     limit of the whole contrast from its clusters' influences with t of M − 1 passed a change at its limit up to 29 % of
-    the time, MOVER with t of M − 1 and no correlation 21 %; this under 6.5 % in 1,972 of 1,980 cells (clusters nested in
-    the groups, spanning them, or some of both; 20 to 400 of 2 to 50 rows), in the others up to 11 %: 20 or 40 clusters
+    the time, MOVER with t of M − 1 and no correlation 21 %; this under 6.5 % in 1,972 of 1,980 cells (clusters in one
+    group each, spanning both, or either; 20 to 400 of 2 to 50 rows), in the others up to 11 %: 20 or 40 clusters
     of 50 rows where most of the change comes from whole clusters of which a sample may hold none. No limit that learns
     from the data how alike rows are can know of those.
     """
