@@ -284,7 +284,8 @@ def run(months: int, nights: int) -> dict[str, Any]:
                 start = time.monotonic()
                 seen = list(pool.map(one, range(1, months + 1), chunksize=4))
                 outcomes = sum((Counter(m["outcomes"]) for m in seen), Counter())
-                after = [m["found_after"] for m in seen if m["found_after"] is not None]
+                sought = name in {"a better student", "drift"}
+                after = [m["found_after"] for m in seen if sought and m["found_after"] is not None]
                 false = sum(m["false"] for m in seen)
                 rows.append(
                     {
@@ -293,7 +294,7 @@ def run(months: int, nights: int) -> dict[str, Any]:
                         "false_months": false,
                         "share": false / months,
                         "standard_error": float(np.sqrt(max(false, 1) / months * (1 - false / months) / months)),
-                        "found": len(after) / months if name in {"a better student", "drift"} else None,
+                        "found": len(after) / months if sought else None,
                         "median_nights_to_find": float(np.median(after)) if after else None,
                         "outcomes": dict(outcomes),
                         "seconds": round(time.monotonic() - start, 1),
@@ -322,7 +323,7 @@ def page(found: dict[str, Any]) -> str:
     for row in found["results"]:
         share = f"{100 * row['share']:.1f} % ± {100 * row['standard_error']:.1f}"
         hit = "–" if row["found"] is None else f"{100 * row['found']:.0f} %"
-        after = "–" if row["median_nights_to_find"] is None else f"{row['median_nights_to_find']:g}"
+        after = "–" if row["found"] is None else f"{row['median_nights_to_find']:g}"
         outcomes = ", ".join(f"{name} {many}" for name, many in sorted(row["outcomes"].items()))
         lines.append(f"| {row['world']} | {row['account']} | {share} | {hit} | {after} | {outcomes} |")
     return "\n".join(lines) + "\n"
