@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import small_run
 
+from autodistill import spec
+from autodistill.ledger import Ledger
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.run import attributing, deep, ordered, searching
+from autodistill.run import attributing, deep, ordered, sealed, searching
 from autodistill.run.progress import Progress, silent
 
 POLICY = """
@@ -191,6 +193,19 @@ def test_its_findings_can_be_computed_again_from_what_is_kept(done: Done) -> Non
         assert "beats_control/majority/at_least" in deep.differences(done.folder, done.report)[0]
     finally:
         kept.write_bytes(whole)
+
+
+def test_the_margin_over_a_control_is_tested_on_the_sealed_rows_too(done: Done, tmp_path: Path) -> None:
+    rules = spec.load_policy(done.folder / "policy.yaml")
+    opened = sealed.open_for(done.folder, done.report, rules, Ledger(tmp_path))
+    found = next(one for one in opened.findings if one.id == "beats_control/majority/at_least")
+    assert found.outcome in {"PASS", "INCONCLUSIVE"}
+    assert found.rows == done.report["data"]["splits"]["sealed"]
+    other = {**done.report, "files": {**done.report["files"], "controls/majority/student.onnx": "0" * 64}}
+    opened = sealed.open_for(done.folder, other, rules, Ledger(tmp_path))
+    found = next(one for one in opened.findings if one.id == "beats_control/majority/at_least")
+    assert (found.outcome, opened.verdict.decision) == ("NOT_APPLICABLE", "INCONCLUSIVE")
+    assert "not the file that was audited" in found.note
 
 
 def test_a_finalist_without_a_teacher_has_nothing_to_attribute() -> None:

@@ -358,3 +358,13 @@ def test_collapse_tells_how_even_the_decisions_are() -> None:
     assert found.details["entropy_ratio"] == pytest.approx(expected)
     silent = one(evidence([0, 1] * 50, [0] * 100, [0] * 100), check("class_collapse"))
     assert silent.details["entropy_ratio"] is None
+
+
+def test_flips_under_noise_of_rows_that_share_clusters_are_wider() -> None:
+    random, n = np.random.default_rng(2), 3000
+    y = random.integers(0, 2, n)
+    flips = (random.random(n // 20) < 0.05).repeat(20)  # a patient's rows flip together
+    found = seen(evidence(y, y, y), "noise", predictions(y), predictions(np.where(flips, 1 - y, y)))
+    alone = one(found, check("noise_flips", {"at_most": 0.2}))
+    together = one(replace(found, cluster=np.arange(n) // 20), check("noise_flips", {"at_most": 0.2}))
+    assert float(together.high or 0) - flips.mean() > 3 * (float(alone.high or 0) - flips.mean())

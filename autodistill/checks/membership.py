@@ -36,7 +36,7 @@ class Membership:
         """Hits among members and among others, on the half of the rows that did not set the threshold."""
         seen = rows.evidence
         if seen is None or VIEW not in seen.student:
-            return NotApplicable(reason=f"needs predictions of the view {VIEW}")
+            return NotApplicable(reason=f"needs predictions of the view {VIEW}", rows=True)
         if VIEW not in seen.labels:
             return NotApplicable(reason="needs the labels of the train rows")
         found: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {}

@@ -47,7 +47,7 @@ class NoiseFlips:
         """Rows by (the teacher's decision flips, the student's flips)."""
         seen = rows.evidence
         if seen is None or self.view not in seen.student:
-            return NotApplicable(reason=f"needs predictions of the view {self.view}")
+            return NotApplicable(reason=f"needs predictions of the view {self.view}", rows=True)
         if self.view not in seen.teacher:
             why = reference.get("missing", {}).get("teacher", "there are no predictions of it")
             return NotApplicable(reason=f"the teacher under noise: {why}")

@@ -40,7 +40,7 @@ class RelianceShift:
         """Right on the row itself less right on the row with another's cell, for both models: −1, 0 or 1 a row."""
         seen, view = rows.evidence, f"permuted:{self.column}"
         if seen is None or view not in seen.student:
-            return NotApplicable(reason=f"needs predictions of the view {view}")
+            return NotApplicable(reason=f"needs predictions of the view {view}", rows=True)
         if view not in seen.teacher:
             why = reference.get("missing", {}).get("teacher", "there are no predictions of it")
             return NotApplicable(reason=f"the teacher with {self.column} permuted: {why}")

@@ -200,6 +200,7 @@ def _files(shop: Workshop, found: Certification) -> dict[str, str]:
         if path.exists():
             out[name] = digest(path.read_bytes())
     if found.finalist is not None:
-        path = Path(shop.home(found.finalist.entry.candidate)) / "student.onnx"
-        out[str(path.relative_to(shop.folder))] = digest(path.read_bytes())
+        paths = [Path(shop.home(found.finalist.entry.candidate)) / "student.onnx"]
+        paths += [*shop.folder.glob("controls/*/student.onnx"), *shop.folder.glob("replicates/*/student.onnx")]
+        out |= {path.relative_to(shop.folder).as_posix(): digest(path.read_bytes()) for path in sorted(paths)}
     return out

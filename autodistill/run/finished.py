@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from autodistill import auditor, data, plugins, runtime, verdict
+from autodistill import auditor, data, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.errors import RunError, UserError
 from autodistill.records import Candidate, Entry, Features, Finding, Policy, Predictions, Reading, digest
@@ -28,7 +28,6 @@ from autodistill.spec.table import read_data
 STUDENT = "student.onnx"
 ROWS = "rows.parquet"
 TRAIN = "train"
-CONTROLS = ("majority", "linear")
 UNKEPT = "its predictions were not kept by the search, and a run that is judged again trains nothing"
 
 
@@ -144,13 +143,6 @@ class Finished:
         self.kept["features"] = {name: column[at] for name, column in table.features.items()}
         return self.kept["features"]  # type: ignore[no-any-return]
 
-    def _beside(self, candidate: Candidate, name: str) -> Path:
-        """Where the search put a further model: a control by its name, a candidate's twin by its recipe."""
-        if name in CONTROLS:
-            return self.folder / "controls" / name
-        twin = plugins.build("controls", "label_only", {}).plan(candidate)
-        return self.folder / "replicates" / ("none" if twin is None else twin.key)
-
     def with_views(self, candidate: Candidate, seen: Evidence) -> Evidence:
         """Further views and models that the policy asks for, where they were kept; where not, why they are missing."""
         views, others = verdict.further(self.policy)
@@ -165,13 +157,13 @@ class Finished:
             else:
                 missing[view] = UNKEPT
         for name in others:
-            home = self._beside(candidate, name)
+            home = self.folder / sealed.beside(candidate, name)
             stored, path = home / "predictions.audit.parquet", home / STUDENT
             missing[name] = UNKEPT
             if stored.is_file():
                 models[name] = sealed.predictions(stored, seen.split)
                 del missing[name]
-            elif name in CONTROLS and path.is_file():
+            elif name in sealed.CONTROLS and path.is_file():
                 try:
                     models[name] = self._predicted(path.read_bytes(), self._table(candidate), seen.split)
                     del missing[name]

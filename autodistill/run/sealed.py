@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autodistill import auditor, runtime, verdict
+from autodistill import auditor, plugins, runtime, verdict
 from autodistill.errors import RunError
 from autodistill.ledger import Ledger
 from autodistill.records import Candidate, Finding, Policy, Predictions, Reading, Verdict, decide, digest
@@ -20,6 +20,7 @@ from autodistill.run.folder import write_whole
 from autodistill.stats import Evidence
 
 SPLIT = "sealed"
+CONTROLS = ("majority", "linear")
 POWER = 0.5  # predicted, under which an opening must be asked for by name
 
 
@@ -128,8 +129,9 @@ def open_for(folder: Path, found: Mapping[str, Any], policy: Policy, ledger: Led
         runtime.open(content), rows.features, rows.ids, SPLIT, positive=task.positive, threshold=task.threshold
     )
     _keep(folder, student)
-    seen = evidence(rows, task, student, known_groups(found))
     entry = next(one for one in found["entries"] if _key(one) == key)
+    seen = evidence(rows, task, student, known_groups(found))
+    seen = _with_others(folder, found, policy, seen, (rows, task, msgspec.convert(entry["candidate"], Candidate)))
     readings = msgspec.convert(entry["readings"], dict[str, Reading])
     teacher = msgspec.convert(found["teacher"]["readings"], dict[str, Reading])
     tests = auditor.audit(seen, policy, level=look.share, rows_needed=True)
@@ -146,6 +148,33 @@ def _key(entry: Mapping[str, Any]) -> str:
     return msgspec.convert(entry["candidate"], Candidate).key
 
 
+def beside(candidate: Candidate, name: str) -> Path:
+    """Where a search puts a further model, in its folder: a control by its name, a candidate's twin by its recipe."""
+    if name in CONTROLS:
+        return Path("controls") / name
+    twin = plugins.build("controls", "label_only", {}).plan(candidate)
+    return Path("replicates") / ("none" if twin is None else twin.key)
+
+
+def _with_others(
+    folder: Path, found: Mapping[str, Any], policy: Policy, seen: Evidence, of: tuple[Rows, Task, Candidate]
+) -> Evidence:
+    """What the policy's further models say of the sealed rows, by the files that were audited; or why not."""
+    rows, task, candidate = of
+    others: dict[str, Predictions] = {}
+    missing: dict[str, str] = {}
+    for name in verdict.further(policy)[1]:
+        place = beside(candidate, name) / "student.onnx"
+        content = (folder / place).read_bytes() if (folder / place).is_file() else b""
+        if digest(content) != found["files"].get(place.as_posix()):
+            missing[name] = f"{place.as_posix()} is not the file that was audited"
+            continue
+        others[name] = runtime.predict(
+            runtime.open(content), rows.features, rows.ids, SPLIT, positive=task.positive, threshold=task.threshold
+        )
+    return replace(seen, others=others, reference={**seen.reference, "missing": missing})
+
+
 def power(folder: Path, found: Mapping[str, Any], policy: Policy) -> float:
     """Predicted power of the sealed test, from audit-split rates: no sealed row is read but counted."""
     key, task = str(found["certified"] or found["finalist"]), Task.of(found)
@@ -153,7 +182,9 @@ def power(folder: Path, found: Mapping[str, Any], policy: Policy) -> float:
     student = predictions(folder / "candidates" / key / "predictions.audit.parquet", "audit")
     splits = found["data"]["splits"]
     seen = evidence(rows, task, student, known_groups(found))
-    return auditor.power(seen, policy, splits[SPLIT] / splits["audit"], policy.alpha / policy.openings)
+    return auditor.power(
+        seen, verdict.screened(policy), splits[SPLIT] / splits["audit"], policy.alpha / policy.openings
+    )
 
 
 def predictions(path: Path, view: str) -> Predictions:
