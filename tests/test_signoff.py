@@ -173,6 +173,14 @@ def test_nothing_is_signed_on_top_of_what_was_changed(copy: Path, capsys: pytest
     assert "student.onnx was changed" in capsys.readouterr().err
 
 
+def test_pages_are_rendered_again_and_still_known(copy: Path) -> None:
+    assert "approved by Ada" in (copy / "reports" / "small" / "README.md").read_text()
+    before = (copy / "reports" / "small" / "report.html").read_bytes()
+    assert at(copy, "report", "reports/small") == 0
+    assert (copy / "reports" / "small" / "report.html").read_bytes() == before  # with the signatures on it
+    assert refused(copy) == {}
+
+
 def test_a_rejection_is_signed_and_is_no_approval(copy: Path) -> None:
     assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "purpose not covered")) == 0
     assert list(refused(copy)) == ["decision: approves"]

@@ -13,9 +13,12 @@ def run(asked: argparse.Namespace) -> int:
     if asked.out is not None:
         raise UserError("--out goes with --policy", do="a report is rendered again where it is")
     from autodistill import report
+    from autodistill.run import attest
 
     found = report.read(asked.run)
     paths = report.write(asked.run, found)
+    if (asked.run / attest.FACTS).is_file():
+        attest.rendered(asked.run, attest.book())
     if asked.track is not None:
         from autodistill import track
 

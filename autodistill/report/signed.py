@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from autodistill.errors import RunError
-from autodistill.report import render
+from autodistill.records import encode
+from autodistill.report import bom, card, chart, render
 
 
 def write_page(folder: Path, report: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> Path:
@@ -15,13 +18,25 @@ def write_page(folder: Path, report: Mapping[str, Any], statements: Sequence[Map
     """
     image = folder / "front.png"
     page = render.html({**report, "statements": list(statements)}, image.read_bytes() if image.is_file() else b"")
-    path, part = folder / "report.html", folder / ".report.html.part"
+    return _replace(folder / "report.html", page.encode())
+
+
+def write_papers(folder: Path, report: Mapping[str, Any], statements: Sequence[Mapping[str, Any]]) -> tuple[Path, ...]:
+    """The model card (``README.md``) and the bill of materials (``bom.cdx.json``) of a run with a student."""
+    if "student.onnx" not in (report.get("files") or {}):
+        return ()
+    found = chart.findings(report.get("findings"))
+    text = card.card({**report, "statements": list(statements)}, found)
+    document = msgspec.json.format(encode(bom.bom(report, found)), indent=1) + b"\n"
+    return _replace(folder / "README.md", text.encode()), _replace(folder / "bom.cdx.json", document)
+
+
+def _replace(path: Path, data: bytes) -> Path:
+    part = path.with_name(f".{path.name}.part")
     try:
         part.touch(mode=0o600)
-        part.write_text(page, encoding="utf-8")
+        part.write_bytes(data)
         part.replace(path)
     except OSError as fault:
-        raise RunError(
-            f"the page cannot be written ({fault.strerror})", where=str(path), do="free the place"
-        ) from fault
+        raise RunError(f"cannot be written ({fault.strerror})", where=str(path), do="free the place") from fault
     return path

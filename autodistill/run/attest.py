@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 
-from autodistill import __version__, signoff
+from autodistill import __version__, report, signoff
 from autodistill.errors import SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, digest, encode
+from autodistill.report import signed as signing
 from autodistill.run.folder import write_whole
 
 STATEMENTS = "statements"
@@ -23,7 +24,7 @@ RECORDS = (
 )  # fmt: skip
 TESTED = ("student.onnx", "predictions.search.parquet", "predictions.audit.parquet")
 """What is kept of each candidate that was tested."""
-VIEWS = ("report.html", "front.png", "candidates.csv")
+VIEWS = ("report.html", "front.png", "candidates.csv", "README.md", "bom.cdx.json")
 """Made from report.json, and made again at will: the ledger holds their digests, the statement does not."""
 
 
@@ -92,9 +93,12 @@ def attest(folder: Path, found: Mapping[str, Any], ledger: Ledger) -> tuple[str,
 
 
 def rendered(folder: Path, ledger: Ledger) -> None:
-    """Write down the digests of the pages that were made from a signed run's record."""
+    """Make the pages and papers of a signed run from its record and its statements, and write their digests down."""
     if not (folder / FACTS).is_file():
         return
+    found, signed = report.read(folder), statements(folder)
+    signing.write_page(folder, found, signed)
+    signing.write_papers(folder, found, signed)
     views = {name: digest((folder / name).read_bytes()) for name in VIEWS if (folder / name).is_file()}
     ledger.append("rendered", {"report": digest((folder / "report.json").read_bytes()), "files": views})
 

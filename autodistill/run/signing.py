@@ -14,7 +14,6 @@ from autodistill import __version__, journal, report, signoff, spec
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, Policy, digest, plain
-from autodistill.report import signed
 from autodistill.run import attest, sealed, verifying
 from autodistill.run.folder import write_whole
 from autodistill.run.progress import Progress, Watch, silent
@@ -240,7 +239,6 @@ def _put(
         "key": signoff.key_id(signoff.public_text(key)),
     }
     ledger.append("signature", line)
-    signed.write_page(asked.run, found, attest.statements(asked.run))
     attest.rendered(asked.run, ledger)
     return Signed(decision=asked.decision, statement=path, until=until, sealed=opened)
 
@@ -280,7 +278,6 @@ def _revoke(asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], le
         },
     )
     write_whole(path, data)
-    signed.write_page(asked.run, found, attest.statements(asked.run))
     attest.rendered(asked.run, ledger)
     return Signed(decision="revoked", statement=path)
 
