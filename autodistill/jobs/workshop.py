@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from autodistill import export, plugins, runtime, verdict
 from autodistill.auditor import Evidence
@@ -184,7 +185,15 @@ class Workshop:
             teacher={split: self.teacher_predictions(split) if against is None else against},
             student={split: student},
             known=self.groups,
+            cluster=self.clusters(split),
         )
+
+    def clusters(self, split: str) -> npt.NDArray[Any] | None:
+        """What rows of a split share, where an entity column is named and some entity has several rows."""
+        if self.dataset.entity is None:
+            return None
+        shared = self.dataset.entity[self.dataset.splits[split]]
+        return shared if len(np.unique(shared)) < len(shared) else None
 
     def meters(self, readings: Mapping[str, Reading]) -> tuple[Finding, ...]:
         """The policy's meters on a candidate's readings."""

@@ -177,6 +177,8 @@ def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> 
     columns["y"] = dataset.y[at]
     columns |= {f"group:{name}": column[at] for name, column in dataset.groups.items()}
     columns |= {f"teacher:{c}": np.asarray(shop.teacher.scores[at, c]) for c in range(shop.teacher.scores.shape[1])}
+    if dataset.entity is not None:
+        columns["cluster"] = dataset.entity[at]
     if features:
         columns |= {f"feature:{name}": column[at] for name, column in dataset.features.items()}
     sink = io.BytesIO()

@@ -26,7 +26,7 @@ POWER = 0.5  # predicted, under which an opening must be asked for by name
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows of one split as a run keeps them: labels, groups, teacher's scores, raw features, digests of the rows."""
+    """Rows of one split as a run keeps them: labels, groups, teacher's scores, features, digests, what they share."""
 
     ids: npt.NDArray[Any]
     digests: npt.NDArray[Any]
@@ -34,6 +34,7 @@ class Rows:
     groups: Mapping[str, npt.NDArray[Any]]
     teacher: npt.NDArray[Any]
     features: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    cluster: npt.NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +78,7 @@ def read(path: Path, split: str) -> Rows:
             groups={name[6:]: columns[name].astype(object) for name in columns if name.startswith("group:")},
             teacher=np.stack(scores, axis=1).astype(np.float32),
             features={name[8:]: columns[name] for name in columns if name.startswith("feature:")},
+            cluster=columns.get("cluster"),
         )
     except (OSError, KeyError, ValueError, pa.ArrowException) as fault:
         why = " ".join(str(fault).split())[:120]
@@ -98,6 +100,7 @@ def evidence(rows: Rows, task: Task, student: Predictions, known: Mapping[str, t
         teacher={student.view: teacher},
         student={student.view: student},
         known=known,
+        cluster=rows.cluster if rows.cluster is not None and len(np.unique(rows.cluster)) < len(rows.ids) else None,
     )
 
 
