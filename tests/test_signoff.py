@@ -23,6 +23,7 @@ from securesystemslib.signer import SSlibKey
 from autodistill import cli, signoff, spec
 from autodistill.errors import LedgerError, SignatureError
 from autodistill.ledger import Ledger
+from autodistill.records import digest
 from autodistill.run import attest, verifying
 from autodistill.signoff import envelope, keys
 
@@ -376,6 +377,31 @@ def test_an_audit_of_predictions_is_signed_and_verified(copy: Path, capsys: pyte
     flip(copy / "reports" / "said" / "rows.parquet", 200)
     assert at(copy, "verify", "reports/said") == 1
     assert "rows.parquet was changed" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # mlflow's own imports
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning:mlflow.*")
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # MLflow leaves its SQLite connections to the collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_alias_is_what_the_ledger_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """MLflow keeps no history of aliases: one that was moved by hand is refused, whatever it points to."""
+    import mlflow
+
+    uri = f"sqlite:///{copy / 'mlflow.db'}"
+    assert at(copy, "sign", "reports/small", *ada("approved"), "--track", uri) == 2  # nothing is registered there yet
+    assert at(copy, "report", "reports/small", "--track", uri) == 0
+    assert at(copy, "sign", "reports/small", *ada("approved"), "--track", uri) == 0
+    model = "models:/small@signed-off"
+    assert at(copy, "verify", model, "--track", uri) == 0, capsys.readouterr().out
+    client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
+    version = client.get_model_version_by_alias("small", "signed-off")
+    assert version.tags["autodistill.student_sha256"] == digest((copy / "reports/small/student.onnx").read_bytes())
+    other = client.create_model_version("small", version.source, version.run_id)
+    client.set_registered_model_alias("small", "signed-off", other.version)
+    assert at(copy, "verify", model, "--track", uri) == 1
+    assert "the ledger does not know that this alias was moved" in capsys.readouterr().out
+    assert at(copy, "verify", "models:/small@nothing", "--track", uri) == 1
 
 
 def test_an_unsigned_run_is_refused_with_the_reason(recorded: small_run.Run, tmp_path: Path) -> None:

@@ -8,10 +8,11 @@ from statistics import median
 from typing import Any
 
 from autodistill import engine, journal, report, spec, track
+from autodistill.errors import UserError
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry, Event
-from autodistill.run import attest, attributing, beside, certify, compose, prepare, unattended
+from autodistill.run import attest, attributing, beside, certify, compose, prepare, promote, unattended
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
@@ -128,7 +129,7 @@ class _Search:
         report.write(self.folder, found)
         for note in attest.attest(self.folder, report.read(self.folder), book):
             self.watch(Progress(phase="report", text=note))
-        self._track(found, controller)
+        self._track({**found, "ledger_head": "{}:{}".format(*book.head())}, controller)
         replace(there, finished=True).write(self.folder)
         return Result(folder=self.folder, report=found)
 
@@ -226,6 +227,11 @@ class _Search:
             for note in copied.notes:
                 again = f"`autodistill report {self.folder} --track URI` copies it later"
                 self.watch(Progress(phase="track", text=f"{note}; {again}"))
+            if copied.model_version is not None:
+                try:
+                    promote.audited(self.folder, self.spec.track["mlflow"], attest.book())
+                except UserError as fault:
+                    self.watch(Progress(phase="track", text=f"the alias {promote.AUDITED} was not moved: {fault}"))
 
 
 def _meters(shop: Workshop) -> set[str]:

@@ -65,6 +65,7 @@ def digests(report: Mapping[str, Any]) -> dict[str, str]:
     found = {
         f"autodistill.{name}_sha256": (report.get(name) or {}).get("sha256") for name in ("spec", "policy", "data")
     }
+    found["autodistill.ledger_head"] = report.get("ledger_head")
     found["autodistill.teacher_digest"] = (report.get("teacher") or {}).get("digest")
     found["autodistill.verdict"] = report["verdict"]["decision"]
     found["autodistill.certified"] = report.get("certified") or "none"
