@@ -69,7 +69,7 @@ def test_another_policy_is_a_look_and_the_same_again_is_free(place: Path, capsys
     folder = RUN / "policies" / sha[:12]
     assert {one.name for one in folder.iterdir()} == {
         "report.json", "report.html", "front.png", "candidates.csv", "policy.yaml", "rows_to_read.csv", "candidates",
-        "rows.parquet", "sealed.parquet", "spec.yaml", "student.onnx", "teacher.onnx", "statements"
+        "rows.parquet", "sealed.parquet", "spec.yaml", "student.onnx", "teacher.onnx", "statements", "README.md", "bom.cdx.json"
     }  # fmt: skip
     facts = signoff.peek((folder / attest.FACTS).read_bytes())["predicate"][signoff.OURS]
     assert facts["policy_came_after"]
