@@ -64,10 +64,11 @@ def text(found: Mapping[str, Any], quick: bool) -> str:
     missed = [claim for claim in claims if claim["ok"] is False]
     seconds = sum(part["seconds"] for part in found.values())
     held = sum(claim["ok"] is True for claim in claims)
+    begun = "Quick run: fewer cells and draws. " if quick else ""
     counted = f"{len(claims)} claims: {held} hold, {len(missed)} do not, the others are reported without a bound."
     head = [
         "# The audit as a measuring instrument (`audit_validity.py`)\n",
-        f"{'Quick run: fewer cells and draws. ' if quick else ''}{counted} {seconds:.0f} processor seconds on one core.\n",
+        f"{begun}{counted} {seconds:.0f} processor seconds on one core.\n",
         "α = 5 % one-sided. ± is one standard error of a simulation (the worst cells drawn again with a fresh seed); "
         "without it a figure is an exact sum. Figures of other methods are in our worst cell unless the notes say "
         "otherwise.\n",

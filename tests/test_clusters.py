@@ -47,8 +47,9 @@ def test_copies_of_rows_say_no_more_than_the_rows() -> None:
         assert one.estimate == pytest.approx(other.estimate, abs=1e-12), name
         if one.low is None or one.high is None or one.check == "class_collapse":
             continue
-        # z becomes t of the clusters that carry the change: much alike where hundreds do, wider where eight do.
-        width, reach = 0.16 if "race=Other" in name else 0.05, one.high - one.low
+        # z becomes t of the clusters that carry the change: much alike where hundreds do. Where eight do the change has
+        # no limits, and growth rests on the student's gap alone.
+        width, reach = 0.35 if "race=Other" in name else 0.05, one.high - one.low
         assert one.high <= other.high <= one.high + width * reach, name
         assert one.low - width * reach <= other.low <= one.low, name
 
@@ -95,7 +96,7 @@ def test_changes_in_few_clusters_are_insufficient() -> None:
     assert {f.outcome for f in audited(found, None, one).values()} == {"PASS"}
     four = audited(found, np.arange(4000) // 40, one)
     assert four["accuracy_loss/at_most"].outcome == "INSUFFICIENT"
-    assert "fewer than 5" in four["worst_group_loss/sex/at_most"].note
+    assert "fewer than 10" in four["worst_group_loss/sex/at_most"].note
     assert four["accuracy_loss/at_most"].low is None
 
 

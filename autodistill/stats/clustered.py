@@ -14,9 +14,10 @@ from scipy.special import ndtr, stdtrit
 from autodistill.stats.disparity import PairedGap, signed
 from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, mover, share_limits
 
-LEAST, INFORMATIVE = 20, 5
+LEAST, INFORMATIVE = 20, 10
 """No limits with fewer clusters, or with fewer in which anything varies: for a difference, in which the models differ;
-for a share, in which its rarer outcome occurs."""
+for a share, in which its rarer outcome occurs. Where 4 of 100 clusters carry a loss a student at the margin passes in
+8.8 % with 5 such clusters, in 5.9 % with 10."""
 
 FURTHEST = 30.0
 """A critical value beyond it is taken as it: level 10⁻¹⁹⁷ is still a number."""
