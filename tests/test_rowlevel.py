@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from sklearn import metrics
 from autodistill import auditor, plugins, verdict
 from autodistill.records import Finding, Predictions
 from autodistill.stats import Evidence, NotApplicable, Rows, RowSums
-from autodistill.stats.influence import Spread, by_group, gradient, measured
+from autodistill.stats.influence import by_group, gradient, measured
 from autodistill.stats.rowgaps import between
+from autodistill.stats.spread import Spread
 
 LOSSES = ("log_loss", "brier", "auc", "balanced_accuracy", "f1")
 
@@ -423,13 +425,11 @@ def test_the_gradient_is_that_of_the_function() -> None:
 
 def test_limits_cover_what_no_row_has_shown() -> None:
     """Ninety-nine rows alike and one loss of 1 that could be: a z bound would certify anything."""
-    quiet = Spread(
-        estimate=np.zeros(1), error=np.full(1, 1e-4), tilt=np.zeros(1), units=np.full(1, 99.0), worst=np.ones(1)
-    )
+    one, none = np.ones(1), np.zeros(1)
+    many = 99 * one
+    quiet = Spread(estimate=none, error=1e-4 * one, tilt=none, units=many, worst=one, curve=none)
     assert quiet.limits(0.05)[1][0] == pytest.approx(1 - 0.05 ** (1 / 99))
-    tilted = Spread(
-        estimate=np.zeros(1), error=np.ones(1), tilt=np.full(1, 0.3), units=np.full(1, 99.0), worst=quiet.worst
-    )
+    tilted = replace(quiet, error=one, tilt=0.3 * one)
     low, high = tilted.limits(0.05)
     assert high[0] > -low[0] > 1.65
 

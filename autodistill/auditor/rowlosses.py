@@ -10,12 +10,12 @@ from autodistill.auditor.look import LEAN, Bounds, Look, clean, decide, remarks,
 from autodistill.auditor.losses import OPEN, nothing
 from autodistill.auditor.sizes import by_root
 from autodistill.records import Finding, IntArray, LimitKind, Outcome
+from autodistill.stats.clustered import INFORMATIVE, LEAST
 from autodistill.stats.influence import Measured, Spreads
 from autodistill.stats.shares import Floats
 from autodistill.verdict import UNKNOWN, Line
 
 DISCORDANT = 10
-CLUSTERS, CLUSTERS_DISCORDANT = 20, 5
 SILENT = f"fewer than {DISCORDANT} rows differ: a standard error certifies nothing"
 HEAVY = "a few rows carry the spread, and nothing limits what one may cost: more rows are needed"
 UNDEFINED = "the metric is undefined on these rows"
@@ -46,8 +46,8 @@ def side_of(data: Measured, member: Floats) -> Side:
     units, some = data.clusters(member)
     why = [
         ""
-        if count >= CLUSTERS and moved >= CLUSTERS_DISCORDANT
-        else f"{count:.0f} clusters, {moved:.0f} with rows that differ: {CLUSTERS} and {CLUSTERS_DISCORDANT} are needed"
+        if count >= LEAST and moved >= INFORMATIVE
+        else f"{count:.0f} clusters, {moved:.0f} with rows that differ: {LEAST} and {INFORMATIVE} are needed"
         for count, moved in zip(units, some, strict=True)
     ]
     return Side(rows, np.minimum(under, units), differ, why)

@@ -58,11 +58,12 @@ class Calibration:
         edges = np.linspace(0, 1, self.bins + 1)[1:-1]
         ece = [_expected_error(found, score - label, np.searchsorted(edges, score, side="right")) for score in scores]
         more = tuple({"ece_teacher": float(t), "ece_student": float(s)} for t, s in zip(*ece, strict=True))[:-1]
-        values = [score - label for score in scores]
+        values, curve = [score - label for score in scores], None
         if self.metric == "squared_error":
             cuts = np.asarray(reference.get("score_bins", edges), dtype=float)
             cells = [np.searchsorted(cuts, score, side="right") for score in scores]
-            values = [_debiased(found, value, at) for value, at in zip(values, cells, strict=True)]
+            parts = [_debiased(found, value, at) for value, at in zip(values, cells, strict=True)]
+            values, curve = [part[0] for part in parts], (parts[0][1], parts[1][1])
         return RowSums(
             names=found.names,
             codes=found.codes,
@@ -74,6 +75,7 @@ class Calibration:
             quantity="calibration_in_the_large" if self.metric == "in_the_large" else "calibration_squared_error",
             differs=scores[0] != scores[1],
             worst=1.0,
+            curve=curve,
             more=more,
         )
 
@@ -93,8 +95,9 @@ def _expected_error(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.int
     return np.asarray((np.abs(mean) * rows).sum(axis=1) / np.maximum(rows.sum(axis=1), 1))
 
 
-def _debiased(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.intp]) -> Floats:
-    """Pseudo-values [n] of Σ_b n_b/n·(r̄_b² − s_b²/n_b), r score less label in bin b.
+def _debiased(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.intp]) -> tuple[Floats, Floats]:
+    """Pseudo-values [n] of Σ_b n_b/n·(r̄_b² − s_b²/n_b), r score less label in bin b, and [K + 1] how much its
+    limit bends (``RowSums.curve``: without it 7 % of limits passed falsely at 5 %).
 
     r̄² − s²/n is the mean product of two different rows, so it is unbiased for the squared mean; a bin with one row of
     a group has no such pair and adds nothing. The influence of a row on a squared mean, 2·r̄·r − r̄², is the plug-in's:
@@ -107,4 +110,6 @@ def _debiased(found: _rows.Seen, excess: Floats, cells: npt.NDArray[np.intp]) ->
     # Centred on the debiased value: the plug-in's own mean is the noise too high.
     shift = -(rows / total * noise).sum(axis=1)
     m = mean.reshape(-1)[at]
-    return np.asarray(2 * m * excess - m**2 + shift[found.codes])
+    weighed = rows / total * mean**2
+    bend = (weighed * noise * rows / total).sum(axis=1) / np.maximum(weighed.sum(axis=1), 1e-300)
+    return np.asarray(2 * m * excess - m**2 + shift[found.codes]), np.asarray(bend)

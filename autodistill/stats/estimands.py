@@ -101,8 +101,9 @@ class RowSums:
     *zero* (each group's own value, which should be 0). ``differs`` [n]: rows on which the models differ; fewer than ten
     certify nothing. ``worst``: the most that one row can add to the metric, times the rows of its group, a scalar or
     [K + 1] (rows of no known group last); None where nothing limits it. ``denominators`` [K + 1]: rows under the
-    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``more`` are
-    display values by group.
+    metric, the group's own if left out. ``ratio``: whether student over teacher means anything. ``curve``: for a
+    metric near a square, SE²/(4 value) of the teacher's and the student's [K + 1], 0 or left out for any other.
+    ``more`` are display values by group.
     """
 
     names: tuple[str, ...]
@@ -118,6 +119,7 @@ class RowSums:
     worst: float | Floats | None = None
     denominators: Floats | None = None
     ratio: bool = False
+    curve: tuple[Floats, Floats] | None = None
     more: tuple[Mapping[str, float], ...] = field(default=())
 
     @staticmethod

@@ -7,79 +7,21 @@ rows of one cluster are added up first. All of it is linear in rows and does not
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations_with_replacement, permutations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from autodistill.records import IntArray
 from autodistill.stats.estimands import RowSums
-from autodistill.stats.shares import Floats, Limits, Numbers
+from autodistill.stats.shares import Floats
+from autodistill.stats.spread import Spread
 
 CHUNK = 1 << 18
 """Rows that are turned into products at a time, so that memory does not grow with them."""
 
 STEP = 1e-3
-TILT = 0.1
-
-
-@dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Estimates [...] with what their limits need: standard ``error``, ``tilt`` (skewness of the influences over √n),
-    how many independent ``units`` (rows or clusters) stand behind each, and ``worst``, the most that a unit can add
-    times ``units`` (infinite: nothing limits it, and nothing is added for it).
-
-    A plain z bound passes 10–20 % falsely where few rows carry the loss, and 61 % where half a row is expected to
-    (loss 0 or 1, 5 % nominal); Student's t mends 0.3 points of it. The limit is therefore the widest of three: t;
-    Hall's (1992) transformation of t for skewness; and the estimate plus ``worst`` on the share 1 − α^(1/n) of rows of
-    which no row needs to have been seen, as in the exact limit of a share without an event. Simulated at n = 100 to
-    10,000 (false passes at the limit, ± 0.3 to 0.8 points; z in brackets): log-loss ≤ 6.2 % (89 %), Brier ≤ 5.9 %
-    (61 %), AUC ≤ 5.5 % (21 %). What nothing limits (RMSE, MAE) may hide in rows that are not there, and no rule helps:
-    squared lognormal errors passed 17 %. There a PASS also needs a tilt of at most ``TILT``, so that the error does
-    not rest on few rows: then ≤ 5.8 %.
-    """
-
-    estimate: Floats
-    error: Floats
-    tilt: Floats
-    units: Floats
-    worst: Floats
-
-    @property
-    def heavy(self) -> npt.NDArray[np.bool_]:
-        """Whether the error rests on a few rows and nothing limits what one may add."""
-        return np.asarray(~np.isfinite(self.worst) & (np.abs(self.tilt) > TILT))
-
-    def take(self, at: IntArray) -> "Spread":
-        """Some of the estimates."""
-        parts = (self.estimate, self.error, self.tilt, self.units, np.broadcast_to(self.worst, self.estimate.shape))
-        estimate, error, tilt, units, worst = (np.asarray(part)[at] for part in parts)
-        return Spread(estimate=estimate, error=error, tilt=tilt, units=units, worst=worst)
-
-    def limits(self, level: Numbers) -> Limits:
-        """Limits, each one-sided at ``level`` (broadcast against [...])."""
-        alpha = np.asarray(level, float)
-        units = np.maximum(self.units, 1.0)
-        t = -stdtrit(np.maximum(units - 1, 1.0), np.broadcast_to(alpha, np.broadcast_shapes(alpha.shape, units.shape)))
-        hidden = self.unseen(alpha)
-        high = np.maximum(np.maximum(t, _hall(t, self.tilt)) * self.error, hidden)
-        low = np.maximum(np.maximum(t, _hall(t, -self.tilt)) * self.error, hidden)
-        return self.estimate - low, self.estimate + high
-
-    def unseen(self, level: Numbers) -> Floats:
-        """What rows of which none need to have been seen can add: ``worst`` on the share 1 − level^(1/units)."""
-        worst = np.where(np.isfinite(self.worst), self.worst, 0.0)
-        return np.asarray(worst * -np.expm1(np.log(np.asarray(level, float)) / np.maximum(self.units, 1.0)))
-
-
-def _hall(t: Floats, tilt: Floats) -> Floats:
-    """How many errors above the estimate the upper limit is, by the monotone cubic transformation of t (Hall 1992,
-    eq. 2.5 and its inverse), for influences with the skewness ``tilt``·√n; t where they lean the other way."""
-    lean = np.maximum(tilt, 1e-6)
-    moved = -3 / lean * (np.cbrt(1 - lean * (t + lean / 6)) - 1)
-    return np.where(tilt > 1e-6, moved, t)
 
 
 def gradient(value: Callable[[Floats], Floats], sums: Floats, scale: Floats) -> Floats:
@@ -269,7 +211,16 @@ def by_group(data: Measured) -> Spreads:
     found = moments(influences, data.codes, data.size, np.zeros(2))
     one = np.ones(data.size)
     ends = np.stack([one, 0 * one], 1), np.stack([one, one], 1)
-    return spreads_of(found, (t_value, s_value), ends, data.worst)
+    spreads = spreads_of(found, (t_value, s_value), ends, data.worst)
+    if data.found.curve is not None:
+        teacher, student = data.found.curve
+        spreads = Spreads(
+            teacher=replace(spreads.teacher, curve=teacher),
+            student=replace(spreads.student, curve=student),
+            change=replace(spreads.change, curve=teacher + student),
+            ratio=spreads.ratio,
+        )
+    return spreads
 
 
 def spreads_of(found: Moments, values: tuple[Floats, Floats], weights: tuple[Floats, Floats], worst: Floats) -> Spreads:
@@ -279,7 +230,8 @@ def spreads_of(found: Moments, values: tuple[Floats, Floats], weights: tuple[Flo
     def spread(estimate: Floats, weight: Floats, most: Floats) -> Spread:
         error, tilt = found.of(np.where(np.isfinite(weight), weight, 0.0))
         error = np.where(np.isfinite(estimate), error, np.nan)
-        return Spread(estimate=estimate, error=error, tilt=tilt, units=found.count, worst=most)
+        flat = np.zeros_like(error)
+        return Spread(estimate=estimate, error=error, tilt=tilt, units=found.count, worst=most, curve=flat)
 
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.where((s_value > 0) & (t_value > 0), np.log(s_value / t_value), np.nan)

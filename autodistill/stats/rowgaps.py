@@ -7,8 +7,17 @@ import numpy as np
 import numpy.typing as npt
 
 from autodistill.records import IntArray
-from autodistill.stats.influence import Measured, Moments, Spread, Spreads, gradient, moments, spreads_of, step_sums
+from autodistill.stats.influence import (
+    Measured,
+    Moments,
+    Spreads,
+    gradient,
+    moments,
+    spreads_of,
+    step_sums,
+)
 from autodistill.stats.shares import Floats, Limits, Numbers, mover
+from autodistill.stats.spread import Spread
 
 Parts = tuple[Spread, Spread | None]
 
@@ -86,10 +95,16 @@ def between(data: Measured, group: Floats, rest: Floats) -> RowGap:
     """Contrasts of two unions of groups; ``group`` and ``rest`` [C, K + 1] are 1 for the groups that belong."""
     if data.cluster is not None:
         return _clustered(data, data.cluster, group, rest)
-    first, second = (pooled(data, member) for member in (group, rest))
-    parts = (first.teacher, second.teacher), (first.student, second.student), (first.change, second.change)
-    values = (first.teacher.estimate, second.teacher.estimate, first.student.estimate, second.student.estimate)
-    return RowGap(parts, values, data.found.harm)
+    parts = _sides(data, group, rest)
+    (first, second), (third, fourth) = parts[:2]
+    values = (first.estimate, second.estimate, third.estimate, fourth.estimate)
+    return RowGap((parts[0], parts[1], parts[2]), values, data.found.harm)
+
+
+def _sides(data: Measured, group: Floats, rest: Floats) -> tuple[tuple[Spread, Spread], ...]:
+    """Group and reference of the teacher's value, the student's and the change."""
+    one, other = (pooled(data, member) for member in (group, rest))
+    return (one.teacher, other.teacher), (one.student, other.student), (one.change, other.change)
 
 
 def pooled(data: Measured, member: Floats) -> Spreads:
@@ -150,8 +165,9 @@ def _clustered(data: Measured, cluster: IntArray, group: Floats, rest: Floats) -
         tilt[:, c] = (influence**3).sum(axis=1) / np.where(square > 0, square, 1.0) ** 1.5
     teacher, student = (a - b for a, b in zip(first_values, second_values, strict=True))
     most = np.maximum(_worst(data, group), _worst(data, rest))
+    flat = np.zeros(len(group))
     parts = [
-        (Spread(estimate=value, error=error[who], tilt=tilt[who], units=units, worst=most), None)
+        (Spread(estimate=value, error=error[who], tilt=tilt[who], units=units, worst=most, curve=flat), None)
         for who, value in enumerate((teacher, student, student - teacher))
     ]
     shown = (first_values[0], second_values[0], first_values[1], second_values[1])

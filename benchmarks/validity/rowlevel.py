@@ -5,6 +5,7 @@ the population, from ten million rows of the same law.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 from autodistill import plugins
 from autodistill.records import Predictions
 from autodistill.stats import Evidence, Rows, RowSums, z_value
-from autodistill.stats.influence import Measured, Spread, by_group, measured
+from autodistill.stats.influence import Measured, by_group, measured
+from autodistill.stats.spread import Spread
 from validity.common import ALPHA, BOUND, Claim, again, named
 
 DISCORDANT, N_MIN = 10, 30
@@ -134,9 +136,7 @@ def _loss(data: Measured) -> Spread:
     change = by_group(data).change
     if data.found.harm > 0:
         return change
-    return Spread(
-        estimate=-change.estimate, error=change.error, tilt=-change.tilt, units=change.units, worst=change.worst
-    )
+    return replace(change, estimate=-change.estimate, tilt=-change.tilt)
 
 
 def _left(data: Measured) -> tuple[np.ndarray, np.ndarray]:
