@@ -325,6 +325,11 @@ def test_tail_loss_counts_rare_classes_and_low_margins() -> None:
     margins = np.sort(found.teacher["search"].scores, axis=1)
     low = int((margins[:, 2].astype(float) - margins[:, 1] < 0.1).sum())
     assert {row["group"]: row["rows"] for row in f.details["groups"]}["low margin"] == low
+    # Leave for small groups of people is no leave for a rare class.
+    lenient = policy(check("tail_loss", {"at_most": 0.1}), exclude_below=0.05, because="small")
+    assert {f.outcome for f in auditor.audit(found, lenient) if f.check == "tail_loss"} == {"FAIL"}
+    shared = one(replace(found, cluster=np.arange(3000) // 2), "tail_loss", {"at_most": 0.1}, rare=0.01)[0]
+    assert (shared.group, shared.method) == ("low margin", "tango-guard-clusters")
 
 
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "auc"])

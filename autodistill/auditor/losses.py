@@ -153,10 +153,12 @@ def _groups(look: Look, found: PairedCounts) -> _Groups:
 
 def _judged(look: Look, found: PairedCounts) -> tuple[PairedCounts, list[str]]:
     """The groups that the policy speaks of, and the names of those that it leaves undecided."""
+    grouped = found.unknown is not None
     if look.policy.unknown == "require" and found.unknown is not None:
         cells, sizes = np.concatenate([found.cells, found.unknown[None]]), np.append(found.sizes, found.unknown_rows)
         found = replace(found, names=(*found.names, UNKNOWN), cells=cells, sizes=sizes, unknown=None)
-    tiny = np.array([look.excluded(float(size)) for size in found.sizes], dtype=bool)
+    # Leave is given for small groups of people; parts that a check makes itself (rare classes) have none.
+    tiny = np.array([grouped and look.excluded(float(size)) for size in found.sizes], dtype=bool)
     kept = np.flatnonzero(~tiny)
     names = tuple(found.names[g] for g in kept)
     aside = [found.names[g] for g in np.flatnonzero(tiny)]
