@@ -105,6 +105,7 @@ def test_another_search_in_the_folder_is_refused(
     rows, options = options.get("people"), {k: v for k, v in options.items() if k != "people"}
     table = recorded.root / "adult.parquet"
     whole = table.read_bytes()
+    kept = {path: path.read_bytes() for path in recorded.folder.rglob("*") if path.is_file() and path.name != ".lock"}
     try:
         if rows is not None:
             small_run.people(rows).to_parquet(table)
@@ -120,6 +121,7 @@ def test_another_search_in_the_folder_is_refused(
     assert len(lines) == 1
     assert said in lines[0]
     assert "--out" in lines[0]
+    assert all(path.read_bytes() == before for path, before in kept.items())  # the run that is there stays as it was
 
 
 def test_a_second_process_in_the_folder_is_refused(recorded: small_run.Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from autodistill.errors import SpecError
 from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Reading, digest, encode
-from autodistill.run.folder import write_whole
+from autodistill.run.folder import RunFile, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch
 from autodistill.spec import Spec
 
@@ -42,8 +42,13 @@ def cache_folder() -> Path:
     return Path(platformdirs.user_cache_dir("autodistill", appauthor=False))
 
 
-def prepare(spec: Spec, folder: Path, watch: Watch, dataset: Dataset | None = None) -> Prepared:
-    """Load the table (unless it is given), fit the encoding, label every row once, measure the teacher."""
+def prepare(
+    spec: Spec, folder: Path, watch: Watch, dataset: Dataset | None = None, there: RunFile | None = None
+) -> Prepared:
+    """Load the table (unless it is given), fit the encoding, label every row once, measure the teacher.
+
+    Where a run is ``there`` and this is another one, RunError, before a file of it is touched.
+    """
     seconds: dict[str, float] = {}
     start = time.monotonic()
     watch(Progress(phase="data", text=f"reading {spec.data.table}"))
@@ -70,6 +75,15 @@ def prepare(spec: Spec, folder: Path, watch: Watch, dataset: Dataset | None = No
     )
     seconds["teacher"] = time.monotonic() - start
     start = time.monotonic()
+    splits = {name: dataset.digests[name] for name in dataset.splits}
+    identity = {
+        **early_identity(spec),
+        "table": dataset.digests["table"],
+        "splits": digest(encode(splits)),
+        "teacher": labels.digest,
+    }
+    if there is not None:
+        refuse_change(folder, there, identity)
     lab, readings = _lab(spec, folder, dataset, labels)
     seconds["measure_teacher"] = time.monotonic() - start
     shop = Workshop(
@@ -88,13 +102,6 @@ def prepare(spec: Spec, folder: Path, watch: Watch, dataset: Dataset | None = No
             dataset.classes,
         ),
     )
-    splits = {name: dataset.digests[name] for name in dataset.splits}
-    identity = {
-        **early_identity(spec),
-        "table": dataset.digests["table"],
-        "splits": digest(encode(splits)),
-        "teacher": labels.digest,
-    }
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
 

@@ -87,11 +87,10 @@ class _Search:
             refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
             if there.finished and not larger(budget, there.budget):
                 return Result(folder=self.folder, report=report.read(self.folder), again=True)
-        made = prepare.prepare(self.spec, self.folder, self.watch, None if self.night is None else self.night.dataset)
+        dataset = None if self.night is None else self.night.dataset
+        made = prepare.prepare(self.spec, self.folder, self.watch, dataset, there)
         self.seconds |= made.seconds
-        if there is not None:
-            refuse_change(self.folder, there, made.identity)
-        else:
+        if there is None:
             there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=_now())
         there = replace(there, budget=budget, finished=False)
         there.write(self.folder)
