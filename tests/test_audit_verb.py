@@ -281,6 +281,20 @@ def test_other_questions_of_one_pair_are_other_looks(place: Path) -> None:
     common = ["audit", "loans.csv", "--policy", "plain.yaml", "--label", "y", "--teacher", "t", "--student", "s"]
     assert main([*common, "--out", "one"]) == 0
     assert main([*common, "--positive", "0", "--out", "two"]) == 3
+    # Else those groups, or that control, could be kept with which it passes.
+    assert main([*common, "--group", "sex", "--out", "three"]) == 3
+    assert main([*common, "--control", "c", "--out", "four"]) == 3
+    assert main([*common, "--teacher-saw", "none", "--out", "five"]) == 0
+
+
+def test_rows_are_known_without_some_of_them(place: Path) -> None:
+    """Ids that number the rows still do where a row was taken out."""
+    columns = loans() | {"who": np.arange(900)}
+    write(place, "all.csv", columns)
+    write(place, "less.csv", {name: np.delete(np.asarray(column), 500) for name, column in columns.items()})
+    common = ["--policy", "plain.yaml", "--label", "y", "--teacher", "t", "--student", "s", "--id", "who"]
+    assert main(["audit", "all.csv", *common]) == 0
+    assert main(["audit", "less.csv", *common]) == 3
 
 
 @pytest.mark.parametrize(

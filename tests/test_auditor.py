@@ -144,6 +144,32 @@ def test_leave_for_a_tiny_group_is_named() -> None:
     assert "race Asian and race Native American" in judged.sentence
 
 
+def test_a_small_reference_gives_no_leave() -> None:
+    """Else a policy whose own reference is rare would require nothing of the large groups."""
+    sex = ["F"] * 1000 + ["M"] * 1000 + ["X"] * 20
+    y = np.resize([0, 1], len(sex))
+    leave = {"exclude_below": 0.05, "because": "few"}
+    for one in (
+        check("group_gap", {"at_most": 0.5}, metric="accuracy", reference="X"),
+        check("impact_ratio", {"at_least": 0.5}, reference="X"),
+    ):
+        found = [f for f in auditor.audit(evidence(y, y, y, {"sex": sex}), policy(one, **leave)) if f.group is not None]
+        assert [(f.group, f.outcome, f.required) for f in found] == [
+            ("F", "INSUFFICIENT", True),
+            ("M", "INSUFFICIENT", True),
+        ]
+    # Of two groups without a reference the small one is named, whichever comes first.
+    lines = check("group_gap", {"at_most": 0.5}, metric="accuracy")
+    two = auditor.audit(evidence(y[980:], y[980:], y[980:], {"sex": sex[:20] + sex[1000:2000] + [""] * 20}),
+                        policy(lines, **leave))  # fmt: skip
+    other = auditor.audit(evidence(y[980:], y[980:], y[980:], {"sex": ["Z"] * 20 + sex[1000:2000] + [""] * 20}),
+                          policy(lines, **leave))  # fmt: skip
+    assert [f.details["excluded"] for found in (two, other) for f in found if f.check == "group_gap" and f.limit] == [
+        ["F"],
+        ["Z"],
+    ]
+
+
 def test_what_does_not_apply_says_why() -> None:
     rules = policy(*LINES, check("group_gap", {"at_most": 0.1}, metric="error", attribute="age"))
     plain = evidence([0, 1] * 50, [0, 1] * 50, [0, 1] * 50)

@@ -118,6 +118,18 @@ TABLES: list[tuple[str, Callable[[], Any], dict[str, Any], list[str]]] = [
     ("a negative share", lambda: with_score("t_a", 6, -0.1), BY_CLASS, ["'t_a', row 6", "-0.1 is no probability"]),
     ("a share not a number", lambda: with_score("s_c", 1, float("nan")), BY_CLASS, ["'s_c', row 1"]),
     ("an infinite share", lambda: with_score("s_c", 1, float("inf")), BY_CLASS, ["'s_c', row 1: infinite"]),
+    (
+        "a group called rest",
+        lambda: rows(sex=np.resize(["a", "rest", "z"], ROWS)),
+        {"groups": ["sex"]},
+        ["column 'sex'", "'rest', which is the audit's word for all other groups", "rename"],
+    ),
+    (
+        "a group called unknown",
+        lambda: rows(sex=np.resize(["(unknown)", "F"], ROWS)),
+        {"groups": ["sex"]},
+        ["'(unknown)', which is the audit's word"],
+    ),
     ("one group", lambda: rows(sex=["F"] * ROWS), {"groups": ["sex"]}, ["only one group, 'F'"]),
     ("no group known", lambda: rows(sex=[None] * ROWS), {"groups": ["sex"]}, ["every cell is missing"]),
     ("a group a row", lambda: rows(sex=[f"g{i}" for i in range(ROWS)]), {"groups": ["sex"]}, ["240 groups are too"]),

@@ -182,8 +182,8 @@ def _finding(look: Look, line: Line, all_: Contrasts, at: int, kind: LimitKind |
     limit = line.limits.get(kind) if kind is not None else None
     outcome, notes = _decide(look, all_, at, bounds, limit)
     undecided = outcome == "INSUFFICIENT"
-    excluded = look.excluded(size, *([] if reference in {REST, ""} else [others]))
-    outcome, required = settle(look, line, outcome, unknown_rows=all_.unknown_rows, excluded=excluded)
+    excluded = look.aside(line, (group, size), (reference, others))
+    outcome, required = settle(look, line, outcome, unknown_rows=all_.unknown_rows, excluded=bool(excluded))
     if not undecided:
         notes += remarks(look, bounds, limit, outcome, all_.unknown_rows)
     if excluded:
@@ -218,7 +218,7 @@ def _finding(look: Look, line: Line, all_: Contrasts, at: int, kind: LimitKind |
         denominator=int(n),
         rows_needed=needed,
         note="; ".join(notes),
-        details=_details(all_, at, bounds, tested) | ({"excluded": [group]} if excluded else {}),
+        details=_details(all_, at, bounds, tested) | ({"excluded": excluded} if excluded else {}),
     )
 
 

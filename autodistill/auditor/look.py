@@ -8,7 +8,7 @@ import numpy as np
 
 from autodistill.records import Finding, LimitKind, Outcome, Policy
 from autodistill.stats import Rows
-from autodistill.verdict import Line
+from autodistill.verdict import REST, Line
 
 LEAN = "these data lean towards a FAIL"
 
@@ -40,10 +40,16 @@ class Look:
         """Rows of the split."""
         return self.rows.tables.rows
 
-    def excluded(self, *sizes: float) -> bool:
+    def excluded(self, size: float) -> bool:
         """Whether the policy's owner lets a group of this size be undecided."""
         share = self.policy.exclude_below
-        return share is not None and any(size < share * self.total for size in sizes)
+        return share is not None and size < share * self.total
+
+    def aside(self, line: Line, group: tuple[str, float], reference: tuple[str, float]) -> list[str]:
+        """Which of a contrast's two groups, with their rows, may be undecided: either where there are only two. A
+        reference that the policy names gives no leave: else nothing would be required of the large groups."""
+        own = line.options.get("reference") is not None or reference[0] in {REST, ""}
+        return [name for name, rows in (group, reference)[: 1 if own else 2] if self.excluded(rows)]
 
     def capped(self, unknown_rows: float) -> bool:
         """Whether too many rows have no known group for anything to be required of the attribute."""

@@ -80,8 +80,8 @@ def _against(look: Look, line: Line, found: PairedCounts, all_: Ratios, at: int)
         outcome = "INSUFFICIENT"
     sizes = sides(found.sizes, np.array(found.unknown_rows), found.names, all_.pairs, -1)
     size, others = float(sizes[0][at]), float(sizes[1][at])
-    excluded = look.excluded(size, others)
-    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=excluded)
+    excluded = look.aside(line, (all_.pairs[at][0], size), (all_.pairs[at][1], others))
+    outcome, required = settle(look, line, outcome, unknown_rows=found.unknown_rows, excluded=bool(excluded))
     notes += [] if notes else remarks(look, turned, margin, outcome, found.unknown_rows)
     if excluded:
         notes.append(f"under {look.policy.exclude_below:.0%} of the rows, left undecided: {look.policy.because}")
@@ -89,7 +89,7 @@ def _against(look: Look, line: Line, found: PairedCounts, all_: Ratios, at: int)
     if look.rows_needed and required and outcome in OPEN and LEAN not in notes and margin is not None and value:
         needed = by_root(turned.estimate, turned.high, margin, look.level, size)
     more: dict[str, Any] = {"fail_high": finite(all_.fail_high[at]), "rows_reference": int(others)}
-    more |= {"excluded": [all_.pairs[at][0]]} if excluded else {}
+    more |= {"excluded": excluded} if excluded else {}
     suffix = "" if limit is None else "/at_least"
     return look.finding(
         line,

@@ -192,7 +192,8 @@ def _loss(tables: Tables, policy: Policy, level: float, line: Line, found: Paire
 
 def _gaps(tables: Tables, policy: Policy, level: float, line: Line, found: PairedCounts) -> Iterator[Test]:
     left_out = _excluded(tables, policy, line)
-    kept = tuple((g, r) for g, r in line.pairs if not (left_out.get(g) or left_out.get(r)))
+    named = getattr(line.check, "reference", None) is not None
+    kept = tuple((g, r) for g, r in line.pairs if not (left_out.get(g) or (left_out.get(r) and not named)))
     if not kept:
         return
     gap, (n, rest) = gap_of(found, kept), denominators(found, kept)
@@ -215,7 +216,7 @@ def _gaps(tables: Tables, policy: Policy, level: float, line: Line, found: Paire
 
 def _ratios(tables: Tables, policy: Policy, level: float, line: Line, found: PairedCounts) -> Iterator[Test]:
     left_out = _excluded(tables, policy, line)
-    kept = tuple((g, r) for g, r in line.pairs if not (left_out.get(g) or left_out.get(r)))
+    kept = tuple((g, r) for g, r in line.pairs if not left_out.get(g))
     if not kept:
         return
     group, rest = sides(found.cells, found.unknown, found.names, kept, -3)

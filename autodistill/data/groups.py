@@ -13,6 +13,8 @@ from autodistill.plugins import suggest
 from autodistill.records import ObjectArray
 
 MOST, MOST_CROSSED = 50, 200
+TAKEN = {"rest": "all other groups", "(unknown)": "rows of no known group"}
+"""What an audit calls other rows: a group of such a name would be compared with itself, or not at all."""
 
 
 def groups(table: pa.Table, asked: tuple[GroupSpec, ...], file: str) -> tuple[Mapping[str, ObjectArray], list[str]]:
@@ -63,6 +65,10 @@ def _refuse_unusable(values: ObjectArray, place: Place, most: int) -> None:
     if len(known) < 2:
         what = f"only one group, {known[0]!r}" if known else "every cell is missing"
         raise TableError(what, where=str(place), do="nothing to compare: take it off groups")
+    for name, means in TAKEN.items():
+        if name in known:
+            what = f"a group is called {name!r}, which is the audit's word for {means}"
+            raise TableError(what, where=str(place), do="rename it")
     if len(known) > most:
         do = "cut it into bands, or merge values"
         raise TableError(f"{len(known)} groups are too many to compare", where=str(place), do=do)

@@ -16,13 +16,16 @@ from autodistill.stats import Evidence
 if TYPE_CHECKING:
     from autodistill.data.outside import Asked
 
+SPARSE = 10
+"""Ids up to so many times the rows only number them."""
+
 
 def rows(evidence: Evidence, asked: "Asked", table: pa.Table) -> npt.NDArray[np.str_]:
     """U16 [n]: who a row is, the first 8 bytes of a SHA-256 in hexadecimal: of its id and label.
 
     The groups that an audit asks about are no part of it: the same rows asked about another group stay the same rows.
-    Ids that only number the rows (0, 1, 2 … or 1, 2, 3 …) are those of any other table too: then what the teacher said
-    belongs to it. Without ids it is of place, label and what the teacher said.
+    Ids that only number rows (0, 1, 2 …, some may be left out) are those of any other table too: then what the teacher
+    said belongs to it. Without ids it is of place, label and what the teacher said.
     """
     named = None if asked.id is None else strings(table[asked.id])
     columns = [evidence.y.tolist()] if named is None else [evidence.y.tolist(), named.tolist()]
@@ -39,9 +42,11 @@ def rows(evidence: Evidence, asked: "Asked", table: pa.Table) -> npt.NDArray[np.
 
 
 def _numbering(named: npt.NDArray[Any]) -> bool:
-    """Whether ids are just the whole numbers from 0 or 1 on, in any order."""
-    values = set(named.tolist())
-    return any(values == {str(n) for n in range(first, first + len(named))} for first in (0, 1))
+    """Whether ids are just whole numbers from 0 or 1 on, in any order, of which up to nine in ten may be left out: a
+    table without a few of its rows still has the others."""
+    most = SPARSE * len(named)
+    digits = len(str(most))
+    return all(len(one) <= digits and one.isdecimal() and int(one) <= most for one in named.tolist())
 
 
 def _joined(cells: Iterable[str]) -> bytes:

@@ -214,10 +214,13 @@ def judged(findings: tuple[Finding, ...], parts: tuple[Finding, ...], policy: Po
 
 
 def shortlist(digests: Mapping[str, str], question: Mapping[str, Any]) -> str:
-    """The one candidate of this look: what both models said, and of which classes and clusters it is asked."""
-    kept = {name: value for name, value in question.items() if name in {"positive", "favourable", "cluster"}}
-    models = {who: digests[who] for who in ("teacher", "student")}
-    return digest(encode({**models, **kept, "cross": question["cross"]}))
+    """The one candidate of this look: what the models said, and of which classes, groups and clusters it is asked.
+
+    Whoever asks of other groups, or beside another control, looks again: else the groups that pass could be picked.
+    """
+    kept = {name: question[name] for name in ("positive", "favourable", "cluster", "cross")}
+    models = {who: digests[who] for who in ("teacher", "student", "control") if who in digests}
+    return digest(encode({**models, **kept, "groups": sorted(question["groups"])}))
 
 
 def _undecided(finding: Finding) -> Finding:
