@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ import small_run
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
-from autodistill import cli, signoff, spec
-from autodistill.errors import LedgerError, SignatureError
+from autodistill import cli, signoff, spec, verdict
+from autodistill.errors import LedgerError, SignatureError, SpecError
 from autodistill.ledger import Ledger
 from autodistill.records import digest
-from autodistill.run import attest, verifying
+from autodistill.run import attest, sealed, verifying
 from autodistill.signoff import envelope, keys
 
 NOW = "2100-01-01T00:00:00Z"
@@ -427,6 +428,185 @@ def test_wrong_commands_are_one_line(signed: Path, capsys: pytest.CaptureFixture
         if code == 2:
             assert said.err.strip().count("\n") <= 1, arguments
             assert "Traceback" not in said.err
+
+
+def test_an_artefact_is_not_what_an_unsigned_line_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Anybody can add a line; the next one that is added has its head vouched for."""
+    (copy / "evil.onnx").write_bytes(b"evil")
+    book = Ledger(copy / "reports")
+    last = [line for line in book.lines("signature") if line.data["what"] == "decision"][-1]
+    book.append("signature", {**last.data, "student": digest(b"evil")})
+    assert at(copy, "report", "reports/small") == 0
+    capsys.readouterr()
+    assert at(copy, "verify", "evil.onnx") == 1
+    assert "has other bytes" in capsys.readouterr().out
+
+
+def test_a_cut_ledger_is_not_gone_on_with(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the next line would have the cut ledger vouched for, and the revocation would be gone."""
+    path = copy / "reports" / "ledger.jsonl"
+    before = path.read_bytes()
+    assert at(copy, "sign", "reports/small", *ada("revoked", "--because", "drift")) == 0
+    path.write_bytes(before)
+    assert at(copy, "report", "reports/small") == 2
+    assert "was dropped or exchanged" in capsys.readouterr().err
+    assert path.read_bytes() == before
+    assert refused(copy)
+
+
+def test_a_ledger_begun_anew_does_not_hold_the_heads_that_statements_name(copy: Path) -> None:
+    book = Ledger(copy / "reports")
+    lines = book.lines()
+    (copy / "reports" / "ledger.jsonl").unlink()
+    (copy / "reports" / "ledger.head.json").unlink()
+    for line in lines:
+        attest.book(copy / "reports").append(line.kind, line.data, at="2030-01-01T00:00:00Z")
+    found = refused(copy, now="2030-01-02T00:00:00Z")
+    assert "another head" in found["facts: written in the ledger"]
+    assert "another head" in found["decision: written in the ledger"]
+
+
+def test_the_statement_about_the_sealed_test_is_not_the_facts(copy: Path) -> None:
+    run = copy / "reports" / "small"
+    shutil.copy(run / attest.SEALED, run / attest.FACTS)
+    assert "sealed test" in refused(copy)["facts: signed by a trusted auditor"]
+
+
+def test_a_page_shows_no_statement_that_the_ledger_does_not_know(copy: Path) -> None:
+    """A file in the folder is no decision, and no odd file stops the next command."""
+    run = copy / "reports" / "small"
+    more = {"by": "the boss", "role": "board", "at": attest.now(), "validUntil": NOW, "conditions": [], "waivers": []}
+    forged = signoff.seal(signoff.decision({}, "approved", more), keys.make(copy / "eve.pem"))
+    deep = json.dumps({"payload": base64.b64encode(b"[" * 10**5).decode(), "payloadType": "x", "signatures": []})
+    for junk in (forged, b"[" * 10**5, deep.encode(), b'{"predicate": [1]}'):
+        (run / "statements" / "decision-000000000000.dsse.json").write_bytes(junk)
+        assert at(copy, "report", "reports/small") == 0
+        assert "the boss" not in (run / "report.html").read_text() + (run / "README.md").read_text()
+        assert "the ledger does not know this file" in (run / "report.html").read_text()
+        assert refused(copy) == {}
+    Ledger(copy / "reports").append("signature", {"what": "other", "statement": digest(forged)})
+    (run / "statements" / "decision-000000000000.dsse.json").write_bytes(forged)
+    assert at(copy, "report", "reports/small") == 0
+    assert "statements: those that a page shows are signed by trusted keys" in refused(copy)
+
+
+def test_a_decision_that_says_too_little_approves_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the approver's own key, and by another tool than ours: files left out, odd ends, a searcher, no opening."""
+    real = signoff.decision
+
+    def signed_with(change: Any) -> dict[str, str]:
+        def made(files: dict[str, str], decided: Any, more: dict[str, Any]) -> dict[str, Any]:
+            files, more = dict(files), dict(more)
+            change(files, more)
+            return real(files, decided, more)
+
+        monkeypatch.setattr(signoff, "decision", made)
+        assert at(copy, "sign", "reports/small", *ada("approved")) == 0
+        return refused(copy)
+
+    assert signed_with(lambda f, m: None) == {}
+    assert "leaves out rows.parquet" in signed_with(lambda f, m: f.pop("rows.parquet"))["decision: about these files"]
+    assert "leaves out" in signed_with(lambda f, m: f.pop(attest.SEALED))["decision: about these files"]
+    assert "decision: not expired" in signed_with(lambda f, m: m.update(validUntil="never"))
+    odd = {"finding": "x", "because": "", "by": "", "until": "never"}
+    assert "decision: its waivers hold" in signed_with(lambda f, m: m.update(waivers=[odd]))
+    facts = signoff.peek((copy / "reports" / "small" / attest.FACTS).read_bytes())
+    ran = facts["predicate"]["autodistill"]["by"]
+    assert "decision: by somebody who may approve" in signed_with(lambda f, m: m.update(by=ran))
+    assert signed_with(lambda f, m: None) == {}
+    (copy / "reports" / "small" / attest.SEALED).unlink()
+    assert "was not opened" in refused(copy)["decision: every required test passed or is waived"]
+
+
+def test_the_searcher_does_not_approve_under_another_name(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = signoff.peek((copy / "reports" / "small" / attest.FACTS).read_bytes())
+    path = copy / "policies" / "trust.yaml"
+    path.write_text(path.read_text().replace("name: Ada", f"name: {facts['predicate']['autodistill']['by']}"))
+    assert at(copy, "sign", "reports/small", *ada("approved")) == 2
+    assert "may not approve" in capsys.readouterr().err
+    assert "decision: by somebody who may approve" in refused(copy)
+
+
+def test_a_waiver_ends_on_a_day_to_come(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for until in ("never", "2030-1-1", "2030-02-30", "2020-01-01"):
+        more = ("--waive", "class_collapse", "--because", "x", "--until", until)
+        assert at(copy, "sign", "reports/small", *ada("approved-with-conditions", *more)) == 2
+        assert "no day to come" in capsys.readouterr().err
+
+
+def test_leave_given_for_the_audit_rows_is_none_for_the_sealed_ones(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = sealed.open_for
+
+    def failing(*arguments: Any) -> sealed.Opening:
+        opening = real(*arguments)
+        found = tuple(replace(f, outcome="FAIL") if f.id == "class_collapse" else f for f in opening.findings)
+        return replace(opening, findings=found, verdict=verdict.judge(found))
+
+    monkeypatch.setattr(sealed, "open_for", failing)
+    (copy / "reports" / "small" / attest.SEALED).unlink()
+    waive = ("--because", "x", "--until", "2090-01-01", "--waive")
+    decision = "approved-with-conditions"
+    assert at(copy, "sign", "reports/small", *ada(decision, *waive, "class_collapse")) == 1
+    assert "FAIL sealed/class_collapse" in capsys.readouterr().out
+    assert at(copy, "sign", "reports/small", *ada(decision, *waive, "sealed/class_collapse")) == 0
+    assert refused(copy) == {}
+
+
+def test_a_key_does_not_sign_after_its_end_by_an_earlier_date(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment in a statement is its signer's own word; that of the ledger's line is not."""
+    real = signoff.decision
+    monkeypatch.setattr(signoff, "decision", lambda f, d, m: real(f, d, {**m, "at": "2026-01-01T00:00:00Z"}))
+    assert at(copy, "sign", "reports/small", *ada("approved")) == 0
+    path = copy / "policies" / "trust.yaml"
+    path.write_text(path.read_text().replace("role: approver,", "role: approver, until: '2026-01-02',"))
+    assert list(refused(copy)) == ["decision: written in the ledger"]
+
+
+def test_one_key_has_one_role_however_it_is_written(copy: Path) -> None:
+    path = copy / "policies" / "trust.yaml"
+    public = signoff.public_text(keys.load(copy / "ada.pem"))
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    twin = f"{public[:-2]}{letters[letters.index(public[-2]) ^ 1]}="
+    path.write_text(path.read_text() + f"  - {{name: x, role: auditor, public: '{twin}'}}\n")
+    with pytest.raises(SpecError, match="listed twice"):
+        spec.load_trust(path)
+
+
+STEPS = {
+    "opening in the ledger": "from autodistill.run import sealed as m; name = '_keep'",
+    "sealed predictions": "from autodistill.run import signing as m; name = '_attest_opening'",
+    "a line, its head not vouched for": "from autodistill.signoff.head import envelope as m; name = 'seal'",
+    "sealed statement": "from autodistill.ledger import Ledger as m; name = 'once'",
+    "sealed line": "from autodistill.run import signing as m; name = '_decide'",
+    "decision": "from autodistill.ledger import Ledger as m; name = 'append'",
+    "decision line": "from autodistill.run import attest as m; name = 'rendered'",
+    "page": "from autodistill.report import signed as m; name = 'write_papers'",
+}
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("first", [True, False], ids=["first", "again"])
+def test_a_signing_that_was_killed_is_gone_on_with(copy: Path, recorded: small_run.Run, step: str, first: bool) -> None:
+    """Killed after each step: the same command signs, pays one opening, and an earlier approval stands meanwhile."""
+    run = copy / "reports" / "small"
+    if first:
+        shutil.rmtree(copy / "reports")
+        shutil.copytree(recorded.root / "reports", copy / "reports")
+    code = (
+        f"import os, signal\n{STEPS[step]}\nsetattr(m, name, lambda *a, **k: os.kill(os.getpid(), signal.SIGKILL))\n"
+        f"from autodistill import cli\ncli.main({['sign', 'reports/small', *ada('approved')]!r})\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=copy, capture_output=True, text=True, check=False)
+    assert done.returncode == -9 or (not first and done.returncode == 0), done.stderr
+    if not first:
+        broken = set(refused(copy))
+        assert broken <= {"ledger: its head is vouched for", "pages: as they were rendered"}, broken
+    assert at(copy, "sign", "reports/small", *ada("approved")) == 0
+    assert refused(copy) == {}
+    assert len(Ledger(copy / "reports").lines("opening")) == 1
+    assert (run / attest.SEALED).is_file()
 
 
 @pytest.fixture(autouse=True)

@@ -65,6 +65,7 @@ def _days(text: str) -> int:
 
 def _say(done: "Signed") -> None:
     from autodistill.report import sentence
+    from autodistill.signoff import waivable
 
     out = console()
     look = done.sealed.get("look") or {}
@@ -75,7 +76,7 @@ def _say(done: "Signed") -> None:
     if done.statement is None:
         out.print("Not signed: these tests neither pass nor are waived.")
         for finding in done.open_tests:
-            out.print(f"  {finding.split} {finding.outcome} {finding.id}: {sentence(finding)}")
+            out.print(f"  {finding.outcome} {waivable(finding)}: {sentence(finding)}")
         out.print("Reject the run, or waive each by name: --waive ID --because … --until YYYY-MM-DD")
         return
     until = f", valid until {done.until}" if done.until else ""

@@ -14,19 +14,22 @@ from autodistill.ledger.accounts import Hashes, Look
 from autodistill.ledger.chain import START, Kind, Line
 
 Vouch = Callable[[Path, int, str, str], None]
+Vouched = Callable[[Path], tuple[int, str] | None]
 
 
 class Ledger:
     """``ledger.jsonl`` under ``root``, shared by the runs of a project; made on the first append.
 
     One write and one fsync a line, under a lock. Raises ``LedgerError`` wherever it is broken or cannot be written.
-    ``vouch`` is told of every new head (root, index, SHA-256, moment), to keep it or sign it outside of the chain.
+    ``vouch`` is told of every new head (root, index, SHA-256, moment), to keep it or sign it outside of the chain, and
+    ``vouched`` gives the one that was kept last: nothing is added to a ledger from which that line is gone.
     """
 
-    def __init__(self, root: Path, vouch: Vouch | None = None) -> None:
+    def __init__(self, root: Path, vouch: Vouch | None = None, vouched: Vouched | None = None) -> None:
         self.root = root
         self.path = root / "ledger.jsonl"
         self._vouch = vouch
+        self._vouched = vouched
 
     def append(self, kind: Kind, data: Mapping[str, Any], *, at: str | None = None) -> Line:
         """Add a line; it is on the disk when this returns. ``at`` is UTC, now if not given."""
@@ -78,6 +81,14 @@ class Ledger:
                 faults.append(str(fault))
         return faults
 
+    def settle(self) -> None:
+        """Have the head vouched for where a process ended between its last line and that; nothing to do otherwise."""
+        with chain.held(self.root):
+            lines = self.lines()
+            seen = self._kept_head()
+            if self._vouch is not None and seen is not None and seen[0] < len(lines) - 1:
+                self._vouch(self.root, lines[-1].index, lines[-1].sha256, lines[-1].at)
+
     def repair(self) -> str:
         """Cut off a torn last line (one without its end) and say what was dropped; "" if there was none."""
         with chain.held(self.root):
@@ -85,10 +96,26 @@ class Ledger:
 
     def _add(self, kind: Kind, data: Mapping[str, Any], at: str | None) -> Line:
         """One line more; the new head is vouched for before the lock is given back."""
+        self._kept_head()
         line = chain.append(self.path, kind, data, at)
         if self._vouch is not None:
             self._vouch(self.root, line.index, line.sha256, line.at)
         return line
+
+    def _kept_head(self) -> tuple[int, str] | None:
+        """The head that was kept last. Raises ``LedgerError`` where its line is gone: to add a line, and have the new
+        head vouched for, would hide that."""
+        seen = None if self._vouched is None else self._vouched(self.root)
+        if seen is None:
+            return None
+        lines = self.lines()
+        if not 0 <= seen[0] < len(lines) or lines[seen[0]].sha256 != seen[1]:
+            raise LedgerError(
+                f"line {seen[0] + 1}, which its signed head names, was dropped or exchanged",
+                where=str(self.path),
+                do="restore it from a copy",
+            )
+        return seen
 
     @property
     def _folder(self) -> Path:

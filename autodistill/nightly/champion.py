@@ -82,17 +82,20 @@ def crown(root: Path, run: Path, key: str, since: str, source: str) -> Kept:
 
 
 def signed(name: str, ledger: Ledger, now: str) -> Mapping[str, Any] | None:
-    """The last approval of a student of this experiment that is in force at a UTC moment, or None."""
+    """The last approval of a student of this experiment that is in force at a UTC moment, or None. Of several
+    decisions about one report the last one counts, as for ``verify``."""
     revoked = {str(one) for line in ledger.lines("revocation") for one in line.data["statements"]}
+    decided = [line.data for line in ledger.lines("signature") if line.data.get("what") == "decision"]
+    last = {str(one["report"]): one["statement"] for one in decided}
     lines = [
-        line.data
-        for line in ledger.lines("signature")
-        if line.data.get("what") == "decision"
-        and line.data["run"] == name
-        and line.data.get("student")
-        and line.data["decision"] in IN_FORCE
-        and line.data["statement"] not in revoked
-        and str(line.data["until"]) >= now
+        one
+        for one in decided
+        if last[str(one["report"])] == one["statement"]
+        and one["run"] == name
+        and one.get("student")
+        and one["decision"] in IN_FORCE
+        and one["statement"] not in revoked
+        and str(one["until"]) >= now
     ]
     return lines[-1] if lines else None
 

@@ -21,7 +21,8 @@ def _shown(statement: Mapping[str, Any]) -> dict[str, Any]:
     said: Mapping[str, Any] = statement.get("predicate") or {}
     ours: Mapping[str, Any] = said.get("autodistill") or {}
     if statement.get("broken"):
-        return {"title": "Unreadable", "who": statement["file"], "lines": [str(statement["broken"])], "file": ""}
+        why = [str(statement["broken"])]
+        return {"title": "Unreadable", "who": statement["file"], "at": "", "lines": why, "file": ""}
     lines: list[str] = []
     if "decision" in said:
         title = DECIDED.get(str(said["decision"]), str(said["decision"]))

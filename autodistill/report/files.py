@@ -73,7 +73,7 @@ def read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         what = "no finished run is here" if folder.is_dir() else "no such folder"
         raise RunError(what, where=str(folder), do="name a run's folder, such as reports/NAME") from None
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         raise RunError(f"cannot be read: {fault}", where=str(path), do="run the search again, or restore it") from fault
     found = report.get("format") if isinstance(report, dict) else None
     if found != records.FORMAT:

@@ -43,7 +43,7 @@ def person() -> str:
 
 def book(root: Path | None = None) -> Ledger:
     """The project's ledger, its head vouched for by this machine's auditor."""
-    return Ledger(root or Path("reports"), vouch=signoff.vouch)
+    return Ledger(root or Path("reports"), vouch=signoff.vouch, vouched=signoff.vouched)
 
 
 def records_of(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
@@ -96,19 +96,29 @@ def rendered(folder: Path, ledger: Ledger) -> None:
     """Make the pages and papers of a signed run from its record and its statements, and write their digests down."""
     if not (folder / FACTS).is_file():
         return
-    found, signed = report.read(folder), statements(folder)
+    found, signed = report.read(folder), statements(folder, ledger)
     signing.write_page(folder, found, signed)
     signing.write_papers(folder, found, signed)
     views = {name: digest((folder / name).read_bytes()) for name in VIEWS if (folder / name).is_file()}
     ledger.append("rendered", {"report": digest((folder / "report.json").read_bytes()), "files": views})
 
 
-def statements(folder: Path) -> list[dict[str, Any]]:
-    """The signed statements beside a run, unchecked, in order of their moment: what a page shows."""
-    out = []
+def known(ledger: Ledger) -> set[str]:
+    """The digests of all statements that the ledger names."""
+    lines = (*ledger.lines("signature"), *ledger.lines("revocation"))
+    return {str(line.data["statement"]) for line in lines if "statement" in line.data}
+
+
+def statements(folder: Path, ledger: Ledger) -> list[dict[str, Any]]:
+    """The statements beside a run that the ledger names, in order of their moment: what a page shows. Of any other
+    file there only its name is shown: anybody can put it there."""
+    named = known(ledger)
+    out: list[dict[str, Any]] = []
     for path in sorted((folder / STATEMENTS).glob("*.dsse.json")):
         try:
             data = path.read_bytes()
+            if digest(data) not in named:
+                raise SignatureError("the ledger does not know this file")
             out.append({"file": path.name, "sha256": digest(data), **signoff.peek(data)})
         except (OSError, SignatureError) as fault:
             out.append({"file": path.name, "sha256": "", "broken": str(fault)})

@@ -54,7 +54,8 @@ def _opened(run: Path, found: Mapping[str, Any], policy: Policy, task: sealed.Ta
 
 def _compare(seen: auditor.Evidence, policy: Policy, stored: Sequence[Finding], level: float) -> list[str]:
     now = {one.id: one for one in auditor.audit(seen, policy, level=level)}
-    wrong = []
+    known = {one.id for one in stored}
+    wrong = [f"{one.id} is not on record" for one in now.values() if one.required and one.id not in known]
     for old in stored:
         if old.split == "device" or not old.required:
             continue  # readings are not made again; what is only shown decides nothing

@@ -1,16 +1,17 @@
 """A person's decision about a run: checked, tested once on sealed rows, signed, written down, or taken back."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from autodistill import __version__, journal, report, signoff, spec
+from autodistill import __version__, journal, report, signoff, spec, verdict
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, Policy, digest, plain
@@ -67,13 +68,14 @@ def sign(asked: Request, watch: Watch = silent) -> Signed:
         trust = spec.load_trust(asked.trust)
         _may(asked, key, trust, policy)
         watch(Progress(phase="verify", text="verifying the run before it is signed"))
+        ledger.settle()
         _whole(asked, trust, ledger)
         if asked.decision == "revoked":
             return _revoke(asked, key, found, ledger)
         opened: Mapping[str, Any] = {}
         open_tests: tuple[Finding, ...] = ()
         if asked.decision in APPROVED:
-            opened, open_tests = _confirm(asked, found, policy, ledger, watch)
+            opened, open_tests = _confirm(asked, found, policy, (ledger, trust), watch)
             if open_tests:
                 return Signed(decision=asked.decision, statement=None, sealed=opened, open_tests=open_tests)
         return _decide(asked, key, found, ledger, opened)
@@ -92,7 +94,10 @@ def _may(asked: Request, key: Ed25519PrivateKey, trust: Any, policy: Policy) -> 
     if not mine.holds(attest.now()):
         raise SignatureError(f"the key of {mine.name} does not hold today", where=where, do="see since and until")
     ran = _ran_by(asked.run)
-    if asked.by.strip().casefold() == ran.casefold() and not policy.same_person_may_approve:
+    if (
+        ran.strip().casefold() in {asked.by.strip().casefold(), mine.name.strip().casefold()}
+        and not policy.same_person_may_approve
+    ):
         do = "let somebody else decide, or set same_person_may_approve in the policy"
         raise SignatureError(f"{ran} ran the search and may not approve it", where=str(asked.run), do=do)
     if asked.decision == "approved" and (asked.waivers or asked.conditions):
@@ -120,9 +125,10 @@ def _whole(asked: Request, trust: Any, ledger: Ledger) -> None:
 
 
 def _confirm(
-    asked: Request, found: Mapping[str, Any], policy: Policy, ledger: Ledger, watch: Watch
+    asked: Request, found: Mapping[str, Any], policy: Policy, held: tuple[Ledger, Any], watch: Watch
 ) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
     """The confirmatory test; what it found, and the tests (of both splits) that neither pass nor are waived."""
+    ledger, trust = held
     audited = msgspec.convert(found["findings"], list[Finding])
     tests = [f for f in audited if f.required]
     opened: dict[str, Any] = {}
@@ -135,7 +141,8 @@ def _confirm(
             what = f"the sealed test would pass with {predicted:.0%} probability only"
             raise SignatureError(what, where=str(asked.run), do=do)
         watch(Progress(phase="sealed", text="opening the sealed split (written to the ledger first)"))
-        opening = sealed.open_for(asked.run, found, policy, ledger)
+        there = _opening_there(asked.run, signoff.Asked(trust=trust, root=ledger.root, now=attest.now()))
+        opening = there or sealed.open_for(asked.run, found, policy, ledger)
         tests += [f for f in opening.findings if f.required]
         opened = {
             "verdict": plain(opening.verdict),
@@ -143,18 +150,30 @@ def _confirm(
             "look": dict(opening.look),
             "power": round(predicted, 4),
         }
-        _attest_opening(asked.run, opening, found, ledger)
+        if there is None:
+            _attest_opening(asked.run, opening, found, ledger)
     waived = {one.finding for one in asked.waivers}
-    unknown = waived - {f.id for f in tests}
+    unknown = waived - {signoff.waivable(f) for f in tests}
     if unknown:
         raise SignatureError(
             f"no required test is called {min(unknown)!r}", where="--waive", do="see `show RUN --json`"
         )
-    return opened, tuple(f for f in tests if f.outcome != "PASS" and f.id not in waived)
+    return opened, tuple(f for f in tests if f.outcome != "PASS" and signoff.waivable(f) not in waived)
 
 
 def _opened_before(run: Path) -> bool:
     return (run / attest.SEALED).is_file()
+
+
+def _opening_there(run: Path, asked: signoff.Asked) -> sealed.Opening | None:
+    """The opening that this run had, where its statement holds: earlier decisions rest on that file, so that it is
+    not made again. None where there was none, or its statement was not finished: then it is opened again, free."""
+    checks = verifying.sealed(run, asked)
+    if not checks or not all(one.ok for one in checks):
+        return None
+    said = signoff.peek((run / attest.SEALED).read_bytes())["predicate"][signoff.OURS]
+    findings = tuple(msgspec.convert(said["findings"], list[Finding]))
+    return sealed.Opening(findings=findings, verdict=verdict.judge(findings), look={**said["look"], "replay": True})
 
 
 def _attest_opening(run: Path, opening: sealed.Opening, found: Mapping[str, Any], ledger: Ledger) -> None:
@@ -288,4 +307,14 @@ def waivers(ids: Sequence[str], because: str, by: str, until: str) -> tuple[Waiv
         raise SignatureError("a waiver without its reason", where="--because", do="say why the test may be waived")
     if ids and not until:
         raise SignatureError("a waiver without its end", where="--until", do="give a UTC day, YYYY-MM-DD")
+    if ids and not _to_come(until):
+        raise SignatureError(f"{until!r} is no day to come", where="--until", do="give a UTC day, YYYY-MM-DD")
     return tuple(Waiver(finding=one, because=because, by=by, until=until) for one in ids)
+
+
+def _to_come(day: str) -> bool:
+    """Whether this is a UTC day, written YYYY-MM-DD, that has not ended."""
+    try:
+        return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", day)) and date.fromisoformat(day) >= datetime.now(UTC).date()
+    except ValueError:
+        return False

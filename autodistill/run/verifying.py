@@ -3,13 +3,15 @@
 Fails closed: what cannot be checked is refused, and nothing in the run says whom to trust.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from autodistill import signoff, verdict
+from autodistill import signoff, spec, verdict
+from autodistill.errors import SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Candidate, Finding, Reading, decode, digest
 from autodistill.run import attest
@@ -17,13 +19,15 @@ from autodistill.signoff import Asked, Checked, Checks
 from autodistill.signoff import head as heads
 
 APPROVED = frozenset({"approved", "approved-with-conditions"})
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def folder(run: Path, asked: Asked) -> list[Checked]:
     """Every check of a run's folder: the machine's facts, and the decision that stands."""
     checks = Checks(facts(run, asked))
     _views(checks, run, asked)
-    _sealed(checks, run, asked)
+    checks.done += sealed(run, asked)
     _decision(checks, run, asked)
     return checks.done
 
@@ -37,14 +41,16 @@ def facts(run: Path, asked: Asked) -> list[Checked]:
     with checks.guarded("facts: signed by a trusted auditor"):
         data = _bytes(run / attest.FACTS)
         statement, key = signoff.unseal(data, asked.trusted("auditor"))
-        said = statement["predicate"][signoff.OURS]
+        said = _told(statement, signoff.TEST_RESULT)[signoff.OURS]
+        if said.get("split") == "sealed":
+            raise SignatureError("it is the statement about the sealed test")
         checks.add("facts: signed by a trusted auditor", *_dated(asked, key, str(said["at"])))
         checks.faults(
             "files: as they were when the facts were signed",
             lambda: signoff.differing(signoff.digests(statement), run, digest),
             f"{len(signoff.digests(statement))} files",
         )
-        checks.faults("facts: written in the ledger", lambda: _written(ledger, "facts", digest(data)))
+        checks.faults("facts: written in the ledger", lambda: _written(ledger, asked, run, "facts", data, (said, key)))
         found = decode(_bytes(run / "report.json"), dict[str, Any])
         checks.faults("policy: its digest was in the ledger first", lambda: _policy(run, found, ledger))
         checks.faults("look: paid for in the ledger", lambda: _look(found, ledger))
@@ -54,6 +60,14 @@ def facts(run: Path, asked: Asked) -> list[Checked]:
 
 def _bytes(path: Path) -> bytes:
     return path.read_bytes()
+
+
+def _told(statement: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """What a statement of this kind claims; a statement of another kind, or of another format, claims nothing here."""
+    if statement.get("predicateType") != kind:
+        raise SignatureError(f"it is a statement of another kind ({statement.get('predicateType')})")
+    said: Mapping[str, Any] = statement["predicate"]
+    return said
 
 
 def _dated(asked: Asked, key: str, moment: str) -> tuple[bool, str]:
@@ -90,9 +104,23 @@ def _at(ledger: Ledger, index: int) -> str | None:
     return lines[index].sha256 if 0 <= index < len(lines) else None
 
 
-def _written(ledger: Ledger, what: str, sha: str) -> list[str]:
-    there = any(line.data.get("statement") == sha for line in ledger.lines("signature"))
-    return [] if there else [f"no line of the ledger names this {what} statement"]
+def _written(
+    ledger: Ledger, asked: Asked, run: Path, what: str, data: bytes, by: tuple[Mapping[str, Any], str]
+) -> list[str]:
+    """The statement's own line: of its kind, about this report, written while its key held, after the head that it
+    names (a ledger begun anew, or cut and gone on with, does not hold that head)."""
+    said, key = by
+    wanted = {"what": what, "statement": digest(data), "report": digest(_bytes(run / "report.json"))}
+    lines = ledger.lines("signature")
+    line = next((x for x in lines if all(x.data.get(name) == value for name, value in wanted.items())), None)
+    if line is None:
+        return [f"no line of the ledger names this {what} statement"]
+    why = asked.why_not(key, line.at)
+    wrong = [f"its line in the ledger: {why}"] if why else []
+    index, sha = int(said["ledger"]["index"]), str(said["ledger"]["sha256"])
+    if index >= line.index or (index >= 0 and _at(ledger, index) != sha):
+        wrong.append("the ledger is not the one that it was written in: it names another head")
+    return wrong
 
 
 def _policy(run: Path, found: Mapping[str, Any], ledger: Ledger) -> list[str]:
@@ -153,7 +181,9 @@ def _key(entry: Mapping[str, Any]) -> str:
 
 
 def _views(checks: Checks, run: Path, asked: Asked) -> None:
-    """The pages that people read are those that were made from the record."""
+    """The pages that people read are those that were made from the record, and from statements that hold."""
+    what = "statements: those that a page shows are signed by trusted keys"
+    checks.faults(what, lambda: _unsigned(run, asked))
     what = "pages: as they were rendered"
     with checks.guarded(what):
         sha = digest(_bytes(run / "report.json"))
@@ -165,34 +195,56 @@ def _views(checks: Checks, run: Path, asked: Asked) -> None:
         checks.add(what, not wrong, "; ".join(wrong))
 
 
-def _sealed(checks: Checks, run: Path, asked: Asked) -> None:
+def _unsigned(run: Path, asked: Asked) -> list[str]:
+    """Statements that the ledger names and no trusted key signed. What the ledger does not name is not shown."""
+    known = attest.known(Ledger(asked.root))
+    trusted = asked.trusted("auditor") | asked.trusted("approver")
+    wrong = []
+    for path in sorted((run / attest.STATEMENTS).glob("*.dsse.json")):
+        data = _bytes(path) if path.is_file() else b""
+        if digest(data) in known:
+            try:
+                signoff.unseal(data, trusted)
+            except SignatureError as fault:
+                wrong.append(f"{path.name}: {fault}")
+    return wrong
+
+
+def sealed(run: Path, asked: Asked) -> list[Checked]:
     """The sealed test, where there was one: paid for first, signed by the auditor, its verdict recomputed."""
+    checks = Checks()
     path = run / attest.SEALED
     if not path.is_file():
-        return
+        return []
     what = "sealed test: signed by a trusted auditor"
     with checks.guarded(what):
         data = _bytes(path)
         statement, key = signoff.unseal(data, asked.trusted("auditor"))
-        said = statement["predicate"][signoff.OURS]
+        said = _told(statement, signoff.TEST_RESULT)[signoff.OURS]
+        if said.get("split") != "sealed":
+            raise SignatureError("it is not a statement about a sealed test")
         checks.add(what, *_dated(asked, key, str(said["at"])))
         ledger = Ledger(asked.root)
         checks.faults(
             "sealed test: on the files of this run",
             lambda: [
                 *signoff.differing(signoff.digests(statement), run, digest),
-                *_written(ledger, "sealed", digest(data)),
+                *_written(ledger, asked, run, "sealed", data, (said, key)),
             ],
         )
         checks.faults("sealed test: its opening came first", lambda: _opening(ledger, statement, digest(data)))
         judged = verdict.judge(msgspec.convert(said["findings"], list[Finding])).decision
         checks.add("sealed test: its verdict follows from its findings", judged == said["verdict"], judged)
+    return checks.done
 
 
 def _opening(ledger: Ledger, statement: Mapping[str, Any], sha: str) -> list[str]:
-    student = [d for name, d in signoff.digests(statement).items() if name.endswith("student.onnx")]
+    files = signoff.digests(statement)
+    student = [d for name, d in files.items() if name.endswith("student.onnx")]
+    share = statement["predicate"][signoff.OURS]["look"]["share"]
     lines = ledger.lines()
-    opened = next((x.index for x in lines if x.kind == "opening" and x.data["candidate"] in student), None)
+    paid = [x for x in lines if x.kind == "opening" and x.data["policy"] == files["policy.yaml"]]
+    opened = next((x.index for x in paid if x.data["candidate"] in student and x.data["share"] == share), None)
     signed = next((x.index for x in lines if x.kind == "signature" and x.data.get("statement") == sha), None)
     if opened is None:
         return ["no line of the ledger is this opening"]
@@ -215,18 +267,57 @@ def _decision(checks: Checks, run: Path, asked: Asked) -> None:
             checks.add(what, False, "the statement was changed since it was written in the ledger")
             return
         statement, key = signoff.unseal(data, asked.trusted("approver"))
-        said = statement["predicate"]
+        said = _told(statement, signoff.DECISION)
         checks.add(what, *_dated(asked, key, str(said["at"])))
-        checks.faults("decision: about these files", lambda: signoff.differing(signoff.digests(statement), run, digest))
+        checks.faults("decision: written in the ledger", lambda: _written(
+            ledger, asked, run, "decision", data, (said, key)
+        ))  # fmt: skip
+        checks.faults("decision: about these files", lambda: _about(run, statement))
         in_force = said["decision"] in APPROVED
         checks.add("decision: approves", in_force, f"{said['decision']} by {said['by']} ({said['role']})")
         if in_force:
-            checks.add("decision: not expired", asked.now <= said["validUntil"], f"until {said['validUntil']}")
-            late = [one for one in said["waivers"] if asked.now[:10] > one["until"]]
+            until = str(said["validUntil"])
+            in_time = bool(MOMENT.fullmatch(until)) and asked.now <= until
+            checks.add("decision: not expired", in_time, f"until {until}")
+            checks.faults("decision: by somebody who may approve", lambda: _duties(run, said, asked.name(key)))
+            checks.faults("decision: every required test passed or is waived", lambda: _open(run, said))
+            late = [one for one in said["waivers"] if not DAY.fullmatch(one["until"]) or asked.now[:10] > one["until"]]
             why = f"the waiver of {late[0]['finding']} ended {late[0]['until']}" if late else ""
             checks.add("decision: its waivers hold", not late, why or f"{len(said['waivers'])} waivers")
         taken = [x for x in ledger.lines("revocation") if line.data["statement"] in x.data["statements"]]
         checks.add("decision: not revoked", not taken, f"revoked: {taken[0].data['because']}" if taken else "")
+
+
+def _about(run: Path, statement: Mapping[str, Any]) -> list[str]:
+    """Files that are not those that were decided about, and those that the decision leaves out."""
+    mine = signoff.digests(statement)
+    facts = signoff.peek(_bytes(run / attest.FACTS))
+    needed = {*signoff.digests(facts), attest.FACTS}
+    if statement["predicate"]["decision"] in APPROVED and (run / attest.SEALED).is_file():
+        needed.add(attest.SEALED)
+    return [*signoff.differing(mine, run, digest), *(f"it leaves out {one}" for one in sorted(needed - set(mine)))]
+
+
+def _duties(run: Path, said: Mapping[str, Any], owner: str) -> list[str]:
+    """Whoever ran the search does not approve it, by name or by the name of the key, unless the policy lets them."""
+    ran = str(signoff.peek(_bytes(run / attest.FACTS))["predicate"][signoff.OURS]["by"]).strip().casefold()
+    names = {str(said["by"]).strip().casefold(), owner.strip().casefold()}
+    if ran in names and not spec.load_policy(run / "policy.yaml").same_person_may_approve:
+        return [f"{said['by']} ran the search"]
+    return []
+
+
+def _open(run: Path, said: Mapping[str, Any]) -> list[str]:
+    """Required tests, of the audit and of the sealed rows, that neither passed nor were waived by name."""
+    found = decode(_bytes(run / "report.json"), dict[str, Any])
+    stored = list(found["findings"])
+    if found.get("kind", "search") == "search":
+        if not (run / attest.SEALED).is_file():
+            return ["the sealed split was not opened, or what it found is not here"]
+        stored += signoff.peek(_bytes(run / attest.SEALED))["predicate"][signoff.OURS]["findings"]
+    waived = {one["finding"] for one in said["waivers"]}
+    tests = [one for one in msgspec.convert(stored, list[Finding]) if one.required and one.outcome != "PASS"]
+    return [f"{signoff.waivable(one)}: {one.outcome}" for one in tests if signoff.waivable(one) not in waived]
 
 
 def artefact(path: Path, asked: Asked) -> list[Checked]:
@@ -250,6 +341,10 @@ def named(sha: str, asked: Asked) -> list[Checked]:
             checks.add("artefact: its run is here", False, "the run's folder was moved or removed: verify it there")
             return checks.done
         checks.done += folder(home, asked)
+        # The line that led here is not signed: what the decision is about is said by its statement.
+        said = decode(_bytes(home / "report.json"), dict[str, Any])["files"].get("student.onnx")
+        what = "artefact: the student of that run"
+        checks.add(what, said == sha, "" if said == sha else "the run's student has other bytes")
     return checks.done
 
 

@@ -1,13 +1,15 @@
 """Keys, signed statements, and what a verifier recomputes."""
 
 from autodistill.signoff.envelope import peek, seal, unseal
-from autodistill.signoff.head import vouch
+from autodistill.signoff.head import vouch, vouched
 from autodistill.signoff.held import Asked, Checked, Checks, differing
 from autodistill.signoff.keys import auditor, auditor_path, key_id, load, make, public_text
-from autodistill.signoff.statements import OURS, Waiver, decision, digests, facts
+from autodistill.signoff.statements import DECISION, OURS, TEST_RESULT, Waiver, decision, digests, facts, waivable
 
 __all__ = [
+    "DECISION",
     "OURS",
+    "TEST_RESULT",
     "Asked",
     "Checked",
     "Checks",
@@ -26,4 +28,6 @@ __all__ = [
     "seal",
     "unseal",
     "vouch",
+    "vouched",
+    "waivable",
 ]

@@ -69,7 +69,7 @@ def _parts(data: bytes) -> tuple[bytes, str, list[dict[str, Any]]]:
         envelope = msgspec.json.decode(data)
         payload = base64.b64decode(envelope["payload"], validate=True)
         kind, signatures = str(envelope["payloadType"]), list(envelope["signatures"])
-    except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, KeyError, TypeError, ValueError):
+    except (msgspec.DecodeError, binascii.Error, KeyError, TypeError, ValueError, RecursionError):
         raise SignatureError("it is not a signed envelope (DSSE)") from None
     return payload, kind, [one for one in signatures if isinstance(one, dict)]
 
@@ -84,8 +84,8 @@ def _bytes(text: Any) -> bytes:
 def _statement(payload: bytes) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = None
-    if not isinstance(found, dict):
+    if not isinstance(found, dict) or not isinstance(found.get("predicate"), dict):
         raise SignatureError("its payload is not a statement")
     return found

@@ -23,6 +23,15 @@ def vouch(root: Path, index: int, sha256: str, at: str) -> None:
         part.replace(root / FILE)
 
 
+def vouched(root: Path) -> tuple[int, str] | None:
+    """Index and SHA-256 of the head beside the ledger, its signature not checked; None where none can be read."""
+    try:
+        statement = envelope.peek((root / FILE).read_bytes())
+        return int(statement["predicate"]["index"]), str(statement["subject"][0]["digest"]["sha256"])
+    except (OSError, SignatureError, KeyError, IndexError, TypeError, ValueError):
+        return None
+
+
 def read(data: bytes, trusted: dict[str, str]) -> tuple[int, str, str, str]:
     """Index, SHA-256, moment and key id of a signed head. Raises ``SignatureError`` where it does not hold."""
     statement, key = envelope.unseal(data, trusted)

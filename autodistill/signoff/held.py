@@ -32,6 +32,10 @@ class Asked:
         """Key id -> public half of the keys in a role."""
         return {keys.key_id(one.public): one.public for one in self.trust.keys if one.role == role}
 
+    def name(self, key_id: str) -> str:
+        """Whose key it is, as the trust file has it."""
+        return next((one.name for one in self.trust.keys if keys.key_id(one.public) == key_id), "")
+
     def why_not(self, key_id: str, moment: str) -> str:
         """Why a trusted key may not have signed at a moment; empty if it may."""
         one = next((key for key in self.trust.keys if keys.key_id(key.public) == key_id), None)

@@ -41,7 +41,7 @@ def load_trust(path: str | Path) -> Trust:
         raise SpecError("no keys", where=node.where(("keys",)), do=do)
     keys = tuple(_key(item) for item in listed.data)
     for at, one in enumerate(keys):
-        if any(other.public == one.public for other in keys[:at]):
+        if any(base64.b64decode(other.public) == base64.b64decode(one.public) for other in keys[:at]):
             do = "one key has one role: give the other person a key of their own"
             raise SpecError(f"the key of {one.name!r} is listed twice", where=listed.data[at].where(), do=do)
     return Trust(keys=keys, path=str(path), sha256=digest(Path(path).read_bytes()))
