@@ -353,5 +353,7 @@ def test_a_report_of_nothing_but_meters_decides_nothing(place: Path) -> None:
     (place / "m.yaml").write_text('name: m\nversion: "1"\nrequire:\n  - {meter: size, at_most: 9 kB}\n')
     found = autodistill.audit(rows(), policy=place / "m.yaml", label="y", teacher="t", student="s", out=place / "o")
     assert [f.check for f in found.findings if f.required] == ["class_collapse"]
+    assert (found.verdict.decision, found.exit_code) == ("INCONCLUSIVE", 3)
+    assert "requires nothing that predictions show" in found.verdict.sentence
     assert "Not judged, since predictions cannot show it: size." in found.verdict.sentence
     assert report.read(place / "o")["method"]["not_judged"] == ["size"]

@@ -240,8 +240,11 @@ def _meters(policy: Policy) -> tuple[Finding, ...]:
 
 def _verdict(findings: Sequence[Finding], policy: Policy, spent: str) -> Verdict:
     decided = verdict.judge(findings)
-    sentence = f"Not decided: {spent}; it needs fresh rows." if spent else decided.sentence
     unjudged = audit_record.unjudged(policy)
+    why = f"{spent}; it needs fresh rows" if spent else ""
+    if not why and decided.decision == "PASS" and all(one.kind == "meter" for one in policy.require):
+        why = "the policy requires nothing that predictions show"
+    sentence = f"Not decided: {why}." if why else decided.sentence
     if unjudged:
         sentence += f" Not judged, since predictions cannot show it: {', '.join(unjudged)}."
-    return replace(decided, decision="INCONCLUSIVE" if spent else decided.decision, sentence=sentence)
+    return replace(decided, decision="INCONCLUSIVE" if why else decided.decision, sentence=sentence)
