@@ -22,10 +22,12 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
 
 from autodistill import cli, signoff, spec, verdict
-from autodistill.errors import LedgerError, SignatureError, SpecError
+from autodistill.errors import LedgerError, RunError, SignatureError, SpecError
 from autodistill.ledger import Ledger
+from autodistill.nightly import champion
 from autodistill.records import digest
 from autodistill.run import attest, sealed, verifying
+from autodistill.run.deep import differences
 from autodistill.signoff import envelope, keys
 
 NOW = "2100-01-01T00:00:00Z"
@@ -607,6 +609,67 @@ def test_a_signing_that_was_killed_is_gone_on_with(copy: Path, recorded: small_r
     assert refused(copy) == {}
     assert len(Ledger(copy / "reports").lines("opening")) == 1
     assert (run / attest.SEALED).is_file()
+
+
+def test_an_artefact_is_found_beside_odd_folders_and_damaged_copies(copy: Path) -> None:
+    shutil.copytree(copy / "reports" / "small", copy / "reports" / "a copy")
+    flip(copy / "reports" / "a copy" / "student.onnx", 40)
+    (copy / "reports" / "a" / "report.json").mkdir(parents=True)
+    assert at(copy, "verify", "reports/small/student.onnx") == 0
+    flip(copy / "reports" / "small" / "rows.parquet", 40)
+    assert at(copy, "verify", "reports/a copy/report.html") == 1
+    (copy / "s.onnx").write_bytes((copy / "reports" / "small" / "student.onnx").read_bytes())
+    assert at(copy, "verify", "s.onnx") == 1
+
+
+def test_a_pipe_among_the_statements_stops_nothing(copy: Path) -> None:
+    os.mkfifo(copy / "reports" / "small" / "statements" / "x.dsse.json")
+    assert at(copy, "report", "reports/small") == 0
+    assert refused(copy) == {}
+
+
+def test_a_full_disk_pays_for_nothing(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Ledger(copy / "reports")
+    before = book.path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("autodistill.ledger.accounts.os.fsync", full)
+    with pytest.raises(LedgerError, match="nothing was paid"):
+        book.opening(np.array(["a", "b"]), policy="p", candidate="c", openings=3, alpha=0.05)
+    assert book.path.read_bytes() == before
+
+
+def test_a_finding_that_is_not_on_record_is_missed(copy: Path) -> None:
+    run = copy / "reports" / "small"
+    found = json.loads((run / "report.json").read_bytes())
+    assert differences(run, found) == []
+    one = found["shortlist"][0]
+    one["findings"] = [f for f in one["findings"] if f["id"] != "class_collapse"]
+    assert differences(run, found) == [f"{one['key']} class_collapse is not on record"]
+
+
+def test_a_rejection_after_an_approval_ends_the_champion(copy: Path) -> None:
+    book = Ledger(copy / "reports")
+    assert champion.signed("small", book, attest.now()) is not None
+    assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "purpose not covered")) == 0
+    assert champion.signed("small", book, attest.now()) is None
+
+
+def test_a_page_that_cannot_be_written_does_not_undo_a_decision(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any) -> None:
+        raise RunError("cannot be written", where="report.html", do="make room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(attest, "rendered", full)
+        assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "x")) == 0
+    said = capsys.readouterr()
+    assert "Signed: rejected" in said.out
+    assert "not rendered again" in said.err
+    assert list(refused(copy)) == ["decision: approves"]
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -40,6 +41,8 @@ def run(asked: argparse.Namespace) -> int:
         print(json.dumps(msgspec.to_builtins(done, enc_hook=str)))
     else:
         _say(done)
+        for note in done.notes:
+            print(f"note: {note}", file=sys.stderr)
         if number is not None:
             print(f"models:/…@signed-off is now version {number}.")
     if done.statement is not None:

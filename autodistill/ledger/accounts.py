@@ -94,15 +94,22 @@ def used(hashes: Hashes, before: Sequence[Hashes]) -> int:
 
 
 def keep(folder: Path, hashes: Hashes) -> str:
-    """Put the hashes of a look's rows on the disk, whole or not at all, and return their digest."""
+    """Put the hashes of a look's rows on the disk, whole or not at all, and return their digest.
+
+    Raises ``LedgerError`` where they cannot be written.
+    """
     digest = records.digest(hashes.tobytes())
-    folder.mkdir(exist_ok=True)
     part = folder / f"{digest}.part"
-    with part.open("wb") as file:
-        file.write(_file(hashes))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(folder / f"{digest}.npy")
+    try:
+        folder.mkdir(exist_ok=True)
+        with part.open("wb") as file:
+            file.write(_file(hashes))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(folder / f"{digest}.npy")
+    except OSError as fault:
+        what = f"the row hashes of a look cannot be written ({fault.strerror}); nothing was paid"
+        raise LedgerError(what, where=str(part), do="make room for them") from None
     return digest
 
 

@@ -116,6 +116,8 @@ def statements(folder: Path, ledger: Ledger) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     for path in sorted((folder / STATEMENTS).glob("*.dsse.json")):
         try:
+            if not path.is_file():  # reading a pipe would wait for ever
+                raise SignatureError("it is no file")
             data = path.read_bytes()
             if digest(data) not in named:
                 raise SignatureError("the ledger does not know this file")

@@ -12,7 +12,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from autodistill import __version__, journal, report, signoff, spec, verdict
-from autodistill.errors import RunError, SignatureError
+from autodistill.errors import RunError, SignatureError, UserError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, Policy, digest, plain
 from autodistill.run import attest, sealed, verifying
@@ -258,8 +258,17 @@ def _put(
         "key": signoff.key_id(signoff.public_text(key)),
     }
     ledger.append("signature", line)
-    attest.rendered(asked.run, ledger)
-    return Signed(decision=asked.decision, statement=path, until=until, sealed=opened)
+    notes = _rendered(asked.run, ledger)
+    return Signed(decision=asked.decision, statement=path, until=until, sealed=opened, notes=notes)
+
+
+def _rendered(run: Path, ledger: Ledger) -> tuple[str, ...]:
+    """The pages again; a note where they cannot be: what was signed stands."""
+    try:
+        attest.rendered(run, ledger)
+    except (UserError, OSError) as fault:
+        return (f"the pages were not rendered again ({fault}); `autodistill report {run}` does it later",)
+    return ()
 
 
 def _revoke(asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], ledger: Ledger) -> Signed:
@@ -297,8 +306,7 @@ def _revoke(asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], le
         },
     )
     write_whole(path, data)
-    attest.rendered(asked.run, ledger)
-    return Signed(decision="revoked", statement=path)
+    return Signed(decision="revoked", statement=path, notes=_rendered(asked.run, ledger))
 
 
 def waivers(ids: Sequence[str], because: str, by: str, until: str) -> tuple[Waiver, ...]:
