@@ -254,7 +254,8 @@ def search(bench: Bench, arm: Arm, sampler: str, seconds: float) -> None:
             if seen and median(seen) > deadline - time.monotonic():
                 break
             begun = time.monotonic()
-            event = pump.do(step.job, deadline)
+            pump.submit(step.job, deadline)
+            event = pump.wait()[0]
             durations.setdefault(family, []).append(time.monotonic() - begun)
             log.append(event)
             controller.tell(event)

@@ -218,13 +218,14 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Everything known of one candidate. ``state``: finished, refused (before training), broken.
+    """Everything known of one candidate. ``state``: finished; refused (by the policy, before training); skipped (before
+    training: dominated even at an optimistic error); stopped (at a rung: it counts as what it was there); broken.
 
-    ``error`` (search split: share of rows decided wrongly) is None unless finished. ``readings`` by quantity.
+    ``error`` (search split: share of rows decided wrongly) is None unless trained. ``readings`` by quantity.
     """
 
     candidate: Candidate
-    state: Literal["finished", "refused", "broken"]
+    state: Literal["finished", "refused", "skipped", "stopped", "broken"]
     readings: Mapping[str, Reading] = field(default_factory=dict)
     error: float | None = None
     constraints: tuple[float, ...] = ()
@@ -275,19 +276,20 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One unit of work that the search asks for."""
+    """One unit of work that the search asks for; a training goes on from its checkpoint, to ``to_epoch`` or the end."""
 
-    kind: Literal["measure", "train", "screen"]
+    kind: Literal["measure", "train"]
     candidate: Candidate
     to_epoch: int | None = None
-    from_checkpoint: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
     """One line of a journal: something that happened to a candidate. Numbers and strings only."""
 
-    kind: Literal["proposed", "duplicate", "measured", "finished", "refused", "broken", "note"]
+    kind: Literal[
+        "proposed", "duplicate", "measured", "refused", "skipped", "rung", "stopped", "finished", "broken", "note"
+    ]
     number: int
     candidate: Candidate | None = None
     entry: Entry | None = None

@@ -2,25 +2,22 @@
 
 import time
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from autodistill import engine, journal, report, spec, track
 from autodistill.errors import UserError
-from autodistill.jobs import Workshop
 from autodistill.optimise import Controller, mirror
-from autodistill.records import Entry, Event
+from autodistill.records import Entry
 from autodistill.run import attest, attributing, beside, certify, compose, prepare, promote, unattended
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
+from autodistill.run.pumping import Pump, now
 from autodistill.run.readings import readings_of
 from autodistill.run.unattended import Night
 
 STUDENT = "student.onnx"
-FIRST_GUESS = 5.0  # seconds a candidate is thought to take before any has been seen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +70,6 @@ class _Search:
     night: Night | None = None
     began: float = field(default_factory=time.monotonic)
     seconds: dict[str, float] = field(default_factory=dict)
-    elapsed: float = 0.0
-    entries: dict[int, Entry] = field(default_factory=dict)
-    durations: dict[str, list[float]] = field(default_factory=dict)
     tracker: track.Tracker | None = None
 
     def run(self) -> Result:
@@ -91,7 +85,7 @@ class _Search:
         made = prepare.prepare(self.spec, self.folder, self.watch, dataset, there)
         self.seconds |= made.seconds
         if there is None:
-            there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=_now())
+            there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=now())
         there = replace(there, budget=budget, finished=False)
         there.write(self.folder)
         book = attest.book()
@@ -102,9 +96,11 @@ class _Search:
             self.tracker = track.Tracker(uri, self.spec.name, self.spec.name, self.folder)
             self.tracker.start({"spec_sha256": self.spec.sha256, "policy_sha256": policy.sha256, **there.identity})
         with journal.Journal(self.folder / "journal.jsonl") as log:
-            controller = self._loop(made.shop, log)
+            pump = Pump(self.spec, made.shop, log, self.watch, self.night, self._took)
+            controller = pump.run()
+            self.seconds["search"] = pump.elapsed
             start = time.monotonic()
-            entries = tuple(self.entries[number] for number in sorted(self.entries))
+            entries = tuple(pump.entries[number] for number in sorted(pump.entries))
             tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"], self.night)
             controls = beside.controls(made.shop, tested, self.watch)
             if tested.finalist is not None:
@@ -119,7 +115,7 @@ class _Search:
             )
             self.seconds["attribution"] = time.monotonic() - start
             found = compose.compose(
-                self.spec, made, controller, tested, self.entries, (controls, split), self._cost(controller, log)
+                self.spec, made, controller, tested, pump.entries, (controls, split), self._cost(pump, controller)
             )
             if self.night is not None:
                 found["night"] = unattended.told(made.shop, self.night, tested)
@@ -132,84 +128,21 @@ class _Search:
         replace(there, finished=True).write(self.folder)
         return Result(folder=self.folder, report=found)
 
-    def _loop(self, shop: Workshop, log: journal.Journal) -> Controller:
-        """Propose, do, journal, tell, until the budget is spent."""
-        controller = Controller(
-            self.spec.space,
-            self.spec.objectives,
-            shop.constraint_names,
-            self.spec.seed if self.night is None else self.night.seed,
-            sampler=self.spec.sampler,
-            exact=[name for name in shop.constraint_names if name in _meters(shop)],
-            trials=self.spec.budget.trials,
-            warm=() if self.night is None else self.night.warm,
-        )
-        controller.replay(event for event in log.events if event.kind != "note")
-        for event in log.events:
-            self._take(event)
-        shop.seen.update((shop.reading_key(one.candidate), one.readings) for one in controller.trials if one.readings)
-        start = time.monotonic() - self.elapsed
-        deadline = self._deadline(start, log)
-        pump = engine.build(self.spec.engine, shop)
-        self._say(deadline, start)
-        while deadline is None or time.monotonic() < deadline:
-            step = controller.next()
-            for event in step.events:
-                log.append(_stamped(event, {}))
-            if step.job is None:
-                break
-            if deadline is not None and self._expected(step.job.candidate.family) > deadline - time.monotonic():
-                break
-            begun = time.monotonic()
-            event = _stamped(pump.do(step.job, deadline), {"elapsed": round(time.monotonic() - start, 3)})
-            self.durations.setdefault(step.job.candidate.family, []).append(time.monotonic() - begun)
-            log.append(event)
-            controller.tell(event)
-            self._take(event)
-            self._say(deadline, start)
-        self.seconds["search"] = time.monotonic() - start
-        return controller
+    def _took(self, entry: Entry) -> None:
+        if self.tracker is not None:
+            self.tracker.candidate(entry)
 
-    def _deadline(self, start: float, log: journal.Journal) -> float | None:
-        """When the search ends by the clock (None: it does not). A night whose shortlist is chosen searches no more:
-        a second shortlist would be a second look."""
-        if self.night is None:
-            minutes = self.spec.budget.minutes
-            return None if minutes is None else start + 60 * minutes
-        if any("shortlist" in event.data for event in log.events if event.kind == "note"):
-            return start
-        return self.night.search_until(certify.PATIENCE, self.elapsed)
-
-    def _take(self, event: Event) -> None:
-        if event.entry is not None:
-            self.entries[event.number] = event.entry
-            if self.tracker is not None:
-                self.tracker.candidate(event.entry)
-        self.elapsed = max(self.elapsed, float(event.data.get("elapsed", 0.0)))
-
-    def _expected(self, family: str) -> float:
-        """Seconds that the next job of a family is likely to take."""
-        seen = self.durations.get(family) or [one for many in self.durations.values() for one in many]
-        return median(seen) if seen else 0.0
-
-    def _say(self, deadline: float | None, start: float) -> None:
-        done, total = len(self.entries), self.spec.budget.trials
-        pace = (time.monotonic() - start) / done if done else FIRST_GUESS
-        by_clock = None if deadline is None else max(0.0, deadline - time.monotonic())
-        by_count = None if total is None else (total - done) * pace
-        left = min((one for one in (by_clock, by_count) if one is not None), default=None)
-        best = compose.best_so_far(self.entries.values(), self.spec.policy.choose)
-        self.watch(Progress(phase="search", text="searching", done=done, total=total, seconds_left=left, best=best))
-
-    def _cost(self, controller: Controller, log: journal.Journal) -> dict[str, Any]:
-        states = [entry.state for entry in self.entries.values()]
+    def _cost(self, pump: Pump, controller: Controller) -> dict[str, Any]:
+        states = [entry.state for entry in pump.entries.values()]
         return {
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
             "trained": states.count("finished"),
             "refused": states.count("refused"),
+            "skipped": states.count("skipped"),
+            "stopped": states.count("stopped"),
             "broken": states.count("broken"),
             "duplicates": sum(trial.of is not None for trial in controller.trials),
-            "repaired": log.repaired,
+            "repaired": pump.log.repaired,
         }
 
     def _track(self, found: dict[str, Any], controller: Controller) -> None:
@@ -231,15 +164,3 @@ class _Search:
                     promote.audited(self.folder, self.spec.track["mlflow"], attest.book())
                 except UserError as fault:
                     self.watch(Progress(phase="track", text=f"the alias {promote.AUDITED} was not moved: {fault}"))
-
-
-def _meters(shop: Workshop) -> set[str]:
-    return {f"{one.name}/{limit}" for one in shop.policy.require if one.kind == "meter" for limit in one.limits}
-
-
-def _stamped(event: Event, data: dict[str, Any]) -> Event:
-    return replace(event, at=_now(), data={**event.data, **data})
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
