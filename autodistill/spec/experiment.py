@@ -1,26 +1,32 @@
 """The experiment file: everything a user can get wrong in it is refused here, before anything heavy is imported."""
 
 import dataclasses
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-
-from pydantic import Field
+from typing import Any
 
 from autodistill import records, space
 from autodistill.data.asked import DataSpec
 from autodistill.errors import SpecError
-from autodistill.plugins import build, options, options_of, suggest, validate
+from autodistill.plugins import build, options, suggest
 from autodistill.records import Policy
 from autodistill.spec.nightly import Nightly, read_nightly
 from autodistill.spec.policy import load_policy
 from autodistill.spec.reader import Node, read
+from autodistill.spec.settings import (
+    Budget,
+    MeasureSpec,
+    Track,
+    read_block,
+    read_budget,
+    read_engine,
+    read_head,
+    read_measure,
+)
 from autodistill.spec.table import read_data
 
 OBJECTIVES = ("error", "latency", "latency@32", "energy", "size")
-SAMPLERS = ("tpe", "exact", "nsga2", "random")
 DESCRIPTIVE = (
     "purpose",
     "owner",
@@ -48,60 +54,11 @@ KEYS = (
     "track",
     "engine",
     "sampler",
+    "rungs",
+    "warm_start",
     "nightly",
     *DESCRIPTIVE,
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MeasureSpec:
-    """How artefacts are read; ``source`` (``from:`` in the file) replays readings that were taken before."""
-
-    batch: Annotated[int, Field(ge=1, le=4096, description="rows a call")] = 1
-    threads: Annotated[int, Field(ge=1, le=256, description="of the runtime")] = 1
-    source: Path | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budget:
-    """What a search may spend; whichever ends first."""
-
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Track:
-    """Where copies of the search go: an MLflow tracking address, an Optuna storage address (both None: nowhere)."""
-
-    mlflow: str | None = None
-    optuna: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Engine:
-    """Where jobs run: ``local`` worker processes (1: this process alone)."""
-
-    kind: str = "local"
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Head:
-    """The single values at the top level."""
-
-    name: Annotated[str, Field(max_length=80, description="also the name of the report's folder")]
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    sampler: str = "tpe"
-    purpose: str = ""
-    owner: str = ""
-    out_of_scope: str = ""
-    provenance: Annotated[str, Field(description="where the data are from, how they were labelled and grouped")] = ""
-    oversight: Annotated[str, Field(description="who watches the student's decisions, and can overrule them")] = ""
-    changes: Annotated[str, Field(description="changes that are foreseen, such as nightly searches")] = ""
-    residual_risks: str = ""
-    rollback: Annotated[str, Field(description="what takes the student's place when it is withdrawn")] = ""
-    revocation_triggers: Annotated[str, Field(description="what is watched, and when the approval ends")] = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -123,6 +80,8 @@ class Spec:
     engine: Mapping[str, Any]
     nightly: Nightly
     sampler: str
+    rungs: bool
+    warm_start: str
     purpose: str
     owner: str
     out_of_scope: str
@@ -149,11 +108,11 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     for key in ("name", "data", "teacher", "student", "policy"):
         if key not in node.data:
             raise SpecError(f"{key} is missing", where=node.where(), do=f"an experiment file needs {key}:")
-    head = _head(node)
+    head = read_head(node)
     over = {key: value for key, value in (overrides or {}).items() if value is not None}
     data = read_data(node.at("data"))
     policy, policy_path = _policy(node.at("policy"), data)
-    measure = _measure(node)
+    measure = read_measure(node)
     parts = {
         "data": data,
         "teacher": _teacher(node.at("teacher")),
@@ -163,34 +122,21 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
         "objectives": _objectives(node),
         "measure": measure,
         "sampler": head.sampler,
+        "rungs": head.rungs,
     }
     own = dataclasses.asdict(head)
     return Spec(
         **{**own, **parts},
-        budget=_budget(node, over),
+        budget=read_budget(node, over),
         policy=policy,
         policy_path=policy_path,
-        track=_block(Track, node, "track"),
-        engine=_engine(node, over),
+        track=read_block(Track, node, "track"),
+        engine=read_engine(node, over),
         nightly=read_nightly(node),
         path=Path(path),
         text=Path(path).read_text(encoding="utf-8-sig"),
         sha256=_digest({name: value for name, value in own.items() if value} | parts | {"policy": policy_path}),
     )
-
-
-def _head(node: Node) -> Head:
-    given = {key: child for key, child in node.data.items() if key in {o.name for o in options_of(Head)}}
-    text = {key: given[key].text for key in ("name",) if given[key].text}
-    head = validate(Head, {**{key: child.plain() for key, child in given.items()}, **text}, node.where)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", head.name):
-        do = "use letters, digits, dot, dash and underscore"
-        raise SpecError(f"{head.name!r} cannot name a folder", where=node.where(("name",)), do=do)
-    if head.sampler not in SAMPLERS:
-        raise SpecError(
-            f"no sampler {head.sampler!r}", where=node.where(("sampler",)), do=suggest(head.sampler, SAMPLERS)
-        )
-    return head
 
 
 def _digest(parts: Mapping[str, Any]) -> str:
@@ -205,53 +151,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
     return value.as_posix() if isinstance(value, Path) else value
-
-
-def _block(kind: type[Any], node: Node, key: str, over: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """One mapping of the file as the fields of a frozen dataclass, defaults included."""
-    values = node.at(key).plain() if key in node.data else {}
-    if not isinstance(values, dict):
-        known = ", ".join(o.name for o in options_of(kind))
-        raise SpecError(f"should be a mapping, not {values!r}", where=node.where((key,)), do=f"it has {known}")
-    checked = validate(kind, values, lambda path: node.where((key, *path)), key)
-    return dataclasses.asdict(validate(kind, {**dataclasses.asdict(checked), **(over or {})}, "the command line", key))
-
-
-def _budget(node: Node, over: Mapping[str, Any]) -> Budget:
-    budget = Budget(**_block(Budget, node, "budget", {k: v for k, v in over.items() if k in {"trials", "minutes"}}))
-    if budget.trials is None and budget.minutes is None:
-        raise SpecError("no budget", where=node.where(("budget",)), do="give {trials: 60}, {minutes: 3}, or both")
-    return budget
-
-
-def _engine(node: Node, over: Mapping[str, Any]) -> dict[str, Any]:
-    engine = _block(Engine, node, "engine", {k: v for k, v in over.items() if k == "workers"})
-    if engine["kind"] != "local":
-        raise SpecError(f"no engine {engine['kind']!r}", where=node.where(("engine", "kind")), do="known: local")
-    return engine
-
-
-def _measure(node: Node) -> MeasureSpec:
-    place = node.at("measure")
-    if "measure" not in node.data:
-        return MeasureSpec()
-    if not isinstance(place.data, dict):
-        raise SpecError(
-            f"should be a mapping, not {place.plain()!r}", where=place.where(), do="it has batch, threads, from"
-        )
-    for key in place.data:
-        if key not in {"batch", "threads", "from"}:
-            where = place.where((key,))
-            raise SpecError(f"measure has no {key!r}", where=where, do=suggest(key, ("batch", "threads", "from")))
-    values = {"source" if key == "from" else key: value for key, value in place.plain().items()}
-    measure = validate(
-        MeasureSpec, values, lambda path: place.where(tuple("from" if p == "source" else p for p in path))
-    )
-    if measure.source is not None and not measure.source.is_file():
-        raise SpecError(
-            f"no readings at {measure.source}", where=place.where(("from",)), do="write them with measure --out"
-        )
-    return measure
 
 
 def _objectives(node: Node) -> tuple[str, ...]:
