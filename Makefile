@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # One thread a process: the work is many small tasks, and threads that wait for each other cost more than they give.
 export OMP_NUM_THREADS ?= 1
+JOBS ?= 2
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .PHONY: demo test test-long lint report clean help
@@ -45,8 +46,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Two processes, a file of tests each: nothing in a test file may depend on another.
 test: lint
-	$(BIN)/pytest -m "not long"
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[ray]" \
+	  || echo "Ray cannot be had here: its tests are skipped by name"
+	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadfile
 
 test-long: $(VENV)/.installed-dev
 	$(BIN)/pytest -m long

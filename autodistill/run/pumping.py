@@ -14,6 +14,7 @@ from autodistill.journal import Journal
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Event, Job
 from autodistill.run import certify, compose
+from autodistill.run.footprint import Footprint
 from autodistill.run.progress import Progress, Watch
 from autodistill.run.unattended import Night
 from autodistill.spec import Spec
@@ -35,7 +36,11 @@ class Pump:
     entries: dict[int, Entry] = field(default_factory=dict)
     elapsed: float = 0.0
     durations: dict[str, list[float]] = field(default_factory=dict)
+    footprint: Footprint = field(init=False)
     _flying: dict[int, tuple[Job, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.footprint = Footprint(budget=self.spec.budget)
 
     def run(self) -> Controller:
         """Replay the journal, then propose, do, journal, tell; the controller with everything it was told."""
@@ -43,21 +48,25 @@ class Pump:
         controller.replay(event for event in self.log.events if event.kind != "note")
         for event in self.log.events:
             self._take(event)
+            self.footprint.before.update({k: event.data[k] for k in ("energy_wh", "co2e_g") if k in event.data})
         seen = ((self.shop.reading_key(one.candidate), one.readings) for one in controller.trials if one.readings)
         self.shop.seen.update(seen)
         start = time.monotonic() - self.elapsed
         deadline = self._deadline(start)
         self._say(deadline, start)
+        self.footprint.start()
         with engine.build(self.spec.engine, self.shop) as pump:
             while self._fill(pump, controller, deadline) or self._flying:
                 for event in pump.wait():
                     job, begun = self._flying.pop(event.number)
                     self.durations.setdefault(_cost_of(job), []).append(time.monotonic() - begun)
-                    told = stamped(event, {"elapsed": round(time.monotonic() - start, 3)})
+                    spent = {"elapsed": round(time.monotonic() - start, 3), **self.footprint.spent()}
+                    told = stamped(event, spent)
                     self.log.append(told)
                     controller.tell(told)
                     self._take(told)
                     self._say(deadline, start)
+        self.footprint.stop()
         self.elapsed = time.monotonic() - start
         return controller
 
@@ -81,7 +90,7 @@ class Pump:
         handed = False
         while len(self._flying) < pump.slots:
             left = None if deadline is None else deadline - time.monotonic()
-            if left is not None and left <= 0:
+            if (left is not None and left <= 0) or self.footprint.exhausted():
                 break
             step = controller.next()
             for event in step.events:

@@ -142,6 +142,7 @@ class _Search:
             "stopped": states.count("stopped"),
             "broken": states.count("broken"),
             "duplicates": sum(trial.of is not None for trial in controller.trials),
+            "footprint": pump.footprint.told(),
             "repaired": pump.log.repaired,
         }
 
