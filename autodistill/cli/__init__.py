@@ -59,6 +59,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, metavar="DIR", help="the run's folder (default: reports/NAME)")
     one.add_argument("--trials", type=_count, metavar="N", help="candidates at most")
     one.add_argument("--minutes", type=_minutes, metavar="M", help="minutes of search at most")
+    one.add_argument("--workers", type=_count, metavar="N", help="processes that train at once")
 
     one = verb("audit", "Audit any student against any teacher from a table of what they said (.csv or .parquet).")
     _audit(one)

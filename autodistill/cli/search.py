@@ -13,7 +13,14 @@ def run(asked: argparse.Namespace) -> int:
     with Display(quiet=asked.json) as display:
         from autodistill import run as verbs
 
-        found = verbs.search(asked.file, out=asked.out, trials=asked.trials, minutes=asked.minutes, watch=display.show)
+        found = verbs.search(
+            asked.file,
+            out=asked.out,
+            trials=asked.trials,
+            minutes=asked.minutes,
+            workers=asked.workers,
+            watch=display.show,
+        )
     if asked.json:
         print(json.dumps(found.report))
     else:

@@ -46,6 +46,7 @@ def search(
     out: Path | None = None,
     trials: int | None = None,
     minutes: float | None = None,
+    workers: int | None = None,
     watch: Watch = silent,
     night: Night | None = None,
 ) -> Result:
@@ -54,7 +55,8 @@ def search(
     ``night`` is what an unattended run adds. Raises a ``UserError`` (SpecError, TableError, TeacherError, RunError …)
     where the user can mend it.
     """
-    asked = file if isinstance(file, spec.Spec) else spec.load(file, {"trials": trials, "minutes": minutes})
+    over = {"trials": trials, "minutes": minutes, "workers": workers}
+    asked = file if isinstance(file, spec.Spec) else spec.load(file, over)
     folder = out or Path("reports") / asked.name
     with journal.lock(folder):
         return _Search(asked, folder, watch, night).run()
@@ -81,6 +83,7 @@ class _Search:
             refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
             if there.finished and not larger(budget, there.budget):
                 return Result(folder=self.folder, report=report.read(self.folder), again=True)
+            attest.refuse_decided(self.folder, attest.book())
         dataset = None if self.night is None else self.night.dataset
         made = prepare.prepare(self.spec, self.folder, self.watch, dataset, there)
         self.seconds |= made.seconds
