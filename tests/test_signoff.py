@@ -377,6 +377,8 @@ def test_an_audit_of_predictions_is_signed_and_verified(copy: Path, capsys: pyte
     assert at(copy, "audit", "said.csv", "--policy", "plain.yaml", *columns) == 0
     assert at(copy, "sign", "reports/said", *ada("approved")) == 0
     assert at(copy, "verify", "reports/said", "--deep") == 0, capsys.readouterr().out
+    assert at(copy, "audit", "said.csv", "--policy", "plain.yaml", *columns) == 2  # it would replace what was approved
+    assert "somebody has decided" in capsys.readouterr().err
     flip(copy / "reports" / "said" / "rows.parquet", 200)
     assert at(copy, "verify", "reports/said") == 1
     assert "rows.parquet was changed" in capsys.readouterr().out
@@ -670,6 +672,22 @@ def test_a_page_that_cannot_be_written_does_not_undo_a_decision(
     assert "Signed: rejected" in said.out
     assert "not rendered again" in said.err
     assert list(refused(copy)) == ["decision: approves"]
+
+
+def test_a_decided_run_is_not_replaced_by_a_larger_search(
+    copy: Path, recorded: small_run.Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its report and student are what the decision is about; a folder of its own is the way on."""
+    run = copy / "reports" / "small"
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    with small_run.inside(copy, recorded.cache):
+        assert cli.main(["search", str(recorded.file), "--trials", "12"]) == 2
+        said = capsys.readouterr().err
+        assert "somebody has decided" in said
+        assert "--out" in said
+        assert cli.main(["search", str(recorded.file)]) in {0, 1, 3}  # the same budget: the same report
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+    assert refused(copy) == {}
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from autodistill import __version__, report, signoff
-from autodistill.errors import SignatureError
+from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, digest, encode
 from autodistill.report import signed as signing
@@ -125,6 +125,18 @@ def statements(folder: Path, ledger: Ledger) -> list[dict[str, Any]]:
         except (OSError, SignatureError) as fault:
             out.append({"file": path.name, "sha256": "", "broken": str(fault)})
     return sorted(out, key=lambda one: (_moment(one), one["file"]))
+
+
+def refuse_decided(folder: Path, ledger: Ledger) -> None:
+    """RunError where somebody has decided about the report in this folder: it stays what the decision is about."""
+    path = folder / "report.json"
+    sha = digest(path.read_bytes()) if path.is_file() else ""
+    named = (line.data for line in ledger.lines("signature"))
+    if any(one.get("what") == "decision" and one["report"] == sha for one in named) or any(
+        (folder / STATEMENTS).glob("decision-*.dsse.json")
+    ):
+        what = "holds a report that somebody has decided about, and another one would replace it"
+        raise RunError(what, where=str(folder), do="give the new one a folder of its own with --out DIR")
 
 
 def _moment(statement: Mapping[str, Any]) -> str:

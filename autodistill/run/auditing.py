@@ -87,6 +87,7 @@ def run(frame: Any, policy: str | Path | Policy, asked: Asked, out: Path | None)
     with journal.lock(out):
         _refuse_folder(out, identity)
         ledger = attest.book()
+        attest.refuse_decided(out, ledger)
         ledger.once("policy", {"name": rules.name, "version": rules.version, "sha256": rules.sha256})
         RunFile(name=out.name, identity=identity, budget={}, created=audit_record.now()).write(out)
         if text:

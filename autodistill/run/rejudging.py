@@ -73,6 +73,7 @@ def _judge(
 ) -> dict[str, Any]:
     began = time.monotonic()
     book = attest.book()
+    attest.refuse_decided(place, book)
     _refuse_other_ledger(book, folder, found)
     _refuse_groups(rules, found, path)
     before = {name: found["policy"][name] for name in ("name", "version", "sha256")}
