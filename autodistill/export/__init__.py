@@ -14,7 +14,7 @@ import numpy as np
 from autodistill.errors import ArtefactError
 from autodistill.export.joined import IR_VERSION, LOGITS, Answer, Joined, head, opsets, properties, source
 from autodistill.export.narrowed import narrowed
-from autodistill.export.network import Template, core_of, trace
+from autodistill.export.network import Template, core_of, template_of, trace
 from autodistill.export.quantised import quantised
 from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Form
 from autodistill.records import Artefact, Features, FloatArray, IntArray, digest
@@ -22,7 +22,7 @@ from autodistill.records import Artefact, Features, FloatArray, IntArray, digest
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Answer", "Template", "export", "parameters", "parity", "trace", "wrap"]
+__all__ = ["Answer", "Template", "export", "parameters", "parity", "template_of", "trace", "wrap"]
 
 TOLERANCE = 1e-4  # float32 sums in another order differ by 1e-6
 
@@ -91,7 +91,7 @@ def export(
     """Write a network as one file at ``out``; trained or not, its size and its latency are the same.
 
     ``rows`` are some hundred raw train rows: int8 is calibrated on them, and the largest difference in probability to
-    the network itself is recorded on them. ``template`` (``trace``) spares the second that a trace takes. Raises
+    the network itself is recorded on them. ``template`` (``template_of``) spares the seconds that a trace takes. Raises
     ``ArtefactError`` where an fp32 file and its network disagree.
     """
     shapes = encoding.shapes(max(1, len(answer.classes)))

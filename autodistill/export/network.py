@@ -1,4 +1,5 @@
-"""Network → ONNX core, traced once an architecture: a trace costs a second, weights are then put in by name."""
+"""Network → ONNX core: written by the network itself where its family can (``onnx() -> ModelProto``, milliseconds),
+else traced once an architecture: a trace costs seconds, weights are then put in by name."""
 
 import contextlib
 import copy
@@ -48,11 +49,19 @@ def trace(module: "nn.Module", shapes: Shapes) -> Template:
     return Template(core=core.SerializeToString(deterministic=True), names=names, whole=len(names) == len(state))
 
 
+def template_of(module: "nn.Module", shapes: Shapes) -> Template | None:
+    """What to keep of an architecture; None where the network writes its own core."""
+    return None if hasattr(module, "onnx") else trace(module, shapes)
+
+
 def core_of(module: "nn.Module", shapes: Shapes, template: Template | None = None) -> Any:
-    """The network's core with its own weights: ``template`` filled in, or a trace where there is none that is whole."""
+    """The network's core with its own weights: ``template`` filled in, or else written by the network itself, or a
+    trace."""
     import onnx
     from onnx import numpy_helper
 
+    if template is None and hasattr(module, "onnx"):
+        return module.onnx()
     template = template or trace(module, shapes)
     if not template.whole:
         return _traced(copy.deepcopy(module).cpu().eval(), shapes)

@@ -99,11 +99,11 @@ def _network(candidate: Candidate, shop: Workshop) -> Any:
 
 
 def _export_network(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:
-    """Traced once a shape: after that only weights are put in."""
+    """Traced once a shape, if it is: after that only weights are put in."""
     encoding = shop.encoding_of(candidate)
     shape = "template/" + digest(encode(canonical([candidate.family, candidate.student])))
     if shape not in shop.kept:
-        shop.kept[shape] = export.trace(network, encoding.shapes(shop.outputs))
+        shop.kept[shape] = export.template_of(network, encoding.shapes(shop.outputs))
     return export.export(
         encoding,
         network.cpu(),

@@ -2,6 +2,10 @@
 
 ``trains`` says how: "gradient" families build an ``nn.Module`` on (numeric, codes) that gives logits; "fit" families
 build a ``Fitted`` on one matrix. ``readings_depend_on`` says whether latency and size are known before training.
+
+An ``nn.Module`` may have a method ``onnx() -> ModelProto``: its graph from ``/numeric`` float32 [N, K] and ``/codes``
+int64 [N, M] (those that it reads) to ``logits`` [N, C], with its present weights and without dropout. A module without
+it is traced, which costs seconds an architecture. Either way the file is compared with the module on real rows.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol

@@ -1,12 +1,14 @@
 """Multinomial logistic regression on numbers and one-hot categories."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic.fields import Field
 
-from autodistill.inputs import Shapes
+from autodistill.inputs import NUMERIC, Shapes
 from autodistill.students import embedded
+from autodistill.students._network import Core
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -45,4 +47,16 @@ class Linear:
                 scores = nn.functional.linear(numeric, self.weight, self.bias) if inputs.numeric else self.bias
                 return scores + self.table(codes).sum(dim=1) if inputs.cardinalities else scores
 
+            def onnx(self) -> Any:
+                return _graph(inputs, outputs, Core(self))
+
         return Scores()
+
+
+def _graph(inputs: Shapes, outputs: int, core: Core) -> Any:
+    """What ``forward`` computes, operator by operator."""
+    scores = core.dense(NUMERIC, "weight", "bias") if inputs.numeric else core.weight("bias")
+    if inputs.cardinalities:
+        axis = core.constant("axis", np.array([1]))
+        scores = core.add("Add", [scores, core.add("ReduceSum", [core.looked_up("table.weight"), axis], keepdims=0)])
+    return core.model(scores, inputs, outputs)

@@ -1,12 +1,14 @@
 """Multi-layer perceptron on numbers and embedded categories."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+import numpy as np
 from pydantic.fields import Field
 
-from autodistill.inputs import Shapes
+from autodistill.inputs import NUMERIC, Shapes
 from autodistill.students import embedded
+from autodistill.students._network import Core
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -75,4 +77,33 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
                 parts.append(self.table(codes).flatten(1))
             return self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))  # type: ignore[no-any-return]
 
+        def onnx(self) -> Any:
+            return _graph(options, inputs, outputs, Core(self))
+
     return Network()
+
+
+def _graph(options: Mlp, inputs: Shapes, outputs: int, core: Core) -> Any:
+    """What ``forward`` computes when nothing is dropped, operator by operator."""
+    frequencies = 2 * options.periodic
+    parts = [NUMERIC] if inputs.numeric else []
+    if inputs.numeric and frequencies:
+        column = core.constant("column", np.arange(inputs.numeric).repeat(frequencies))
+        spread = core.add("Mul", [core.add("Gather", [NUMERIC, column], axis=1), core.weight("frequency")])
+        parts.append(core.add("Sin", [core.add("Add", [spread, core.weight("phase")])]))
+    if inputs.cardinalities:
+        flat = core.constant("flat", np.array([-1, len(inputs.cardinalities) * options.embedding]))
+        parts.append(core.add("Reshape", [core.looked_up("table.weight"), flat]))
+    value = parts[0] if len(parts) == 1 else core.add("Concat", parts, axis=1)
+    step = 3 if options.dropout else 2  # entries of ``layers`` a hidden layer
+    for at in range(0, step * options.depth, step):
+        value = core.dense(value, f"layers.{at}.weight", f"layers.{at}.bias")
+        value = _activated(core, value, options.activation)
+    last = step * options.depth
+    return core.model(core.dense(value, f"layers.{last}.weight", f"layers.{last}.bias"), inputs, outputs)
+
+
+def _activated(core: Core, value: str, activation: str) -> str:
+    if activation == "silu":
+        return core.add("Mul", [value, core.add("Sigmoid", [value])])
+    return core.add({"relu": "Relu", "gelu": "Gelu"}[activation], [value])
