@@ -1,12 +1,14 @@
 """Gradient training of small students: all rows in memory, one thread, the same result every time.
 
 A batch of a small network costs less than a data loader's hand-over, so rows are drawn by index. An epoch is a pure
-function of (state, seed, epoch): a training that was cut and went on equals one that was not.
+function of (state, seed, epoch): a training that was cut and went on equals one that was not. On a GPU the passes of
+training are of mixed precision; what is judged and exported is float32.
 """
 
 import math
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -82,6 +84,53 @@ class Trained:
     complete: bool
 
 
+@dataclass(frozen=True)
+class _Learner:
+    """The optimiser. ``half`` is the type of mixed passes (None: float32); float16 needs a ``scaler`` of losses."""
+
+    optimiser: torch.optim.Optimizer
+    half: torch.dtype | None
+    scaler: torch.amp.GradScaler | None
+
+    @classmethod
+    def of(cls, parameters: list[nn.Parameter], training: Training, device: str) -> "_Learner":
+        half = mixed(device)
+        optimiser = torch.optim.AdamW(
+            parameters, lr=training.learning_rate, weight_decay=training.weight_decay, fused=True
+        )
+        return cls(optimiser, half, torch.amp.GradScaler(device) if half == torch.float16 else None)
+
+    def passes(self, device: str) -> AbstractContextManager[Any]:
+        """What the passes of one batch are done under."""
+        return nullcontext() if self.half is None else torch.autocast(device, dtype=self.half)
+
+    def step(self, loss: Tensor) -> None:
+        """One step down the gradient of a loss."""
+        self.optimiser.zero_grad(set_to_none=True)
+        if self.scaler is None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.optimiser.step()
+            return
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**self.optimiser.state_dict(), "scaler": {} if self.scaler is None else self.scaler.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.optimiser.load_state_dict({name: value for name, value in state.items() if name != "scaler"})
+        if self.scaler is not None:
+            self.scaler.load_state_dict(state["scaler"])
+
+
+def mixed(device: str) -> torch.dtype | None:
+    """The type of mixed passes on a device: none on a CPU, bfloat16 where a GPU has it, else float16."""
+    if device != "cuda":
+        return None
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+
+
 @dataclass
 class _Progress:
     epoch: int = 0
@@ -111,12 +160,7 @@ def fit_gradient(
     began, limits = time.monotonic(), limits or Limits()
     torch.set_num_threads(1)
     projector = list(objective.parameters()) if isinstance(objective, nn.Module) else []
-    learner = torch.optim.AdamW(
-        [*module.parameters(), *projector],
-        lr=training.learning_rate,
-        weight_decay=training.weight_decay,
-        fused=True,
-    )
+    learner = _Learner.of([*module.parameters(), *projector], training, train.y.device.type)
     progress = _restored(checkpoint, module, objective, learner)
     last = min(training.epochs, limits.to_epoch or training.epochs)
     while progress.epoch < last:
@@ -145,7 +189,7 @@ def _epoch(
     module: nn.Module,
     objective: Objective,
     rows: Rows,
-    learner: torch.optim.Optimizer,
+    learner: _Learner,
     training: Training,
     epoch: int,
     seed: int,
@@ -162,19 +206,18 @@ def _epoch(
     total = torch.zeros((), device=device)
     for step in range(steps):
         share = (epoch * steps + step) / (training.epochs * steps)
-        learner.param_groups[0]["lr"] = training.learning_rate * _schedule(share, training.warmup)
+        learner.optimiser.param_groups[0]["lr"] = training.learning_rate * _schedule(share, training.warmup)
         at = slice(step * size, (step + 1) * size)
-        batch = Batch(
-            student=module(shuffled.numeric[at], shuffled.codes[at]),
-            y=shuffled.y[at],
-            teacher=None if shuffled.teacher is None else shuffled.teacher[at],
-            weight=None if shuffled.weight is None else shuffled.weight[at],
-            progress=share,
-        )
-        loss = objective(batch)
-        learner.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        learner.step()
+        with learner.passes(device.type):
+            batch = Batch(
+                student=module(shuffled.numeric[at], shuffled.codes[at]),
+                y=shuffled.y[at],
+                teacher=None if shuffled.teacher is None else shuffled.teacher[at],
+                weight=None if shuffled.weight is None else shuffled.weight[at],
+                progress=share,
+            )
+            loss = objective(batch)
+        learner.step(loss)
         total += loss.detach()
     return float(total) / steps
 
@@ -214,14 +257,14 @@ def errors(outputs: Tensor, rows: Rows) -> tuple[float, float]:
 
 
 def _restored(
-    checkpoint: Mapping[str, Any] | None, module: nn.Module, objective: Objective, learner: torch.optim.Optimizer
+    checkpoint: Mapping[str, Any] | None, module: nn.Module, objective: Objective, learner: _Learner
 ) -> _Progress:
     if checkpoint is None:
         return _Progress()
     module.load_state_dict(checkpoint["module"])
     if isinstance(objective, nn.Module):
         objective.load_state_dict(checkpoint["objective"])
-    learner.load_state_dict(dict(checkpoint["learner"]))
+    learner.load_state_dict(checkpoint["learner"])
     return _Progress(
         epoch=checkpoint["epoch"],
         best_epoch=checkpoint["best_epoch"],
@@ -231,9 +274,7 @@ def _restored(
     )
 
 
-def _checkpoint(
-    module: nn.Module, objective: Objective, learner: torch.optim.Optimizer, progress: _Progress
-) -> Mapping[str, Any]:
+def _checkpoint(module: nn.Module, objective: Objective, learner: _Learner, progress: _Progress) -> Mapping[str, Any]:
     """Plain dicts, numbers and tensors: ``torch.load(weights_only=True)`` reads it back."""
     return {
         "module": {name: value.detach().clone() for name, value in module.state_dict().items()},

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from autodistill import train
 from autodistill.errors import StudentError
 from autodistill.losses import teacher_logits
 from autodistill.losses.none import NoTeacher
@@ -126,3 +127,26 @@ def test_errors_are_numpys(loans):
     rmse, _ = errors(outputs[:, :1], value)
     expected = np.sqrt(np.mean((z[:, 0] - value.y.numpy()) ** 2)) / np.std(value.y.numpy())
     assert rmse == pytest.approx(expected, rel=1e-5)
+
+
+def test_float32_on_a_processor_and_mixed_where_a_device_has_it(loans, monkeypatch):
+    """No GPU here: bfloat16 passes of this processor go through the code that a GPU would."""
+    assert train.mixed("cpu") is None
+    _, whole = run(loans(2))
+    monkeypatch.setattr(train, "mixed", lambda device: torch.bfloat16)
+    module, half = run(loans(2))
+    _, part = run(loans(2), limits=Limits(to_epoch=2))
+    _, rest = run(loans(2), checkpoint=part.checkpoint)
+    assert {value.dtype for value in module.state_dict().values() if value.is_floating_point()} == {torch.float32}
+    assert not equal(half.state, whole.state)
+    assert half.error == pytest.approx(whole.error, abs=0.05)
+    assert equal(rest.state, half.state)
+
+
+def test_float16_losses_are_scaled_and_the_scale_goes_on(loans, monkeypatch):
+    monkeypatch.setattr(train, "mixed", lambda device: torch.float16)
+    _, whole = run(loans(2))
+    _, part = run(loans(2), limits=Limits(to_epoch=3))
+    _, rest = run(loans(2), checkpoint=part.checkpoint)
+    assert part.checkpoint["learner"]["scaler"]["scale"] == 65536.0
+    assert equal(rest.state, whole.state)
