@@ -21,6 +21,8 @@ WHAT_CHANGED = {
     "version": "the version of autodistill",
 }
 
+BUDGETS = ("trials", "minutes", "energy_wh", "co2e_g")
+
 
 def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write a file so that a reader sees the old bytes or the new ones, never half; RunError where it cannot be."""
@@ -91,4 +93,4 @@ def refuse_change(folder: Path, old: RunFile, identity: Mapping[str, str]) -> No
 
 def larger(budget: Mapping[str, Any], than: Mapping[str, Any]) -> bool:
     """Whether a budget allows more than the one a run was finished under."""
-    return any((budget.get(k) or 0) > (than.get(k) or 0) for k in ("trials", "minutes"))
+    return any((budget.get(k) or 0) > (than.get(k) or 0) for k in BUDGETS)

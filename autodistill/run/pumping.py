@@ -14,6 +14,7 @@ from autodistill.journal import Journal
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Event, Job
 from autodistill.run import certify, compose
+from autodistill.run.earlier import Earlier
 from autodistill.run.footprint import Footprint
 from autodistill.run.progress import Progress, Watch
 from autodistill.run.unattended import Night
@@ -33,6 +34,7 @@ class Pump:
     watch: Watch
     night: Night | None
     took: Callable[[Entry], None]
+    earlier: Earlier = field(default_factory=Earlier)
     entries: dict[int, Entry] = field(default_factory=dict)
     elapsed: float = 0.0
     durations: dict[str, list[float]] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Pump:
             sampler=self.spec.sampler,
             exact=[name for name in self.shop.constraint_names if name in meters],
             trials=self.spec.budget.trials,
-            warm=() if self.night is None else self.night.warm,
+            warm=self.earlier.front if self.night is None else self.night.warm,
         )
 
     def _fill(self, pump: engine.Engine, controller: Controller, deadline: float | None) -> bool:

@@ -9,9 +9,9 @@ from autodistill import engine, journal, report, spec, track
 from autodistill.errors import UserError
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry
-from autodistill.run import attest, attributing, beside, certify, compose, prepare, promote, unattended
+from autodistill.run import attest, attributing, beside, certify, compose, earlier, prepare, promote, unattended
 from autodistill.run.exits import EXIT
-from autodistill.run.folder import RunFile, larger, read_run, refuse_change, write_whole
+from autodistill.run.folder import BUDGETS, RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
 from autodistill.run.pumping import Pump, now
 from autodistill.run.readings import readings_of
@@ -77,7 +77,7 @@ class _Search:
     def run(self) -> Result:
         """Everything in order."""
         engine.refuse(self.spec.engine)
-        budget = {"trials": self.spec.budget.trials or 0, "minutes": self.spec.budget.minutes or 0}
+        budget = {name: getattr(self.spec.budget, name) or 0 for name in BUDGETS}
         there = read_run(self.folder)
         if there is not None:
             refuse_change(self.folder, there, {**there.identity, **prepare.early_identity(self.spec)})
@@ -99,7 +99,10 @@ class _Search:
             self.tracker = track.Tracker(uri, self.spec.name, self.spec.name, self.folder)
             self.tracker.start({"spec_sha256": self.spec.sha256, "policy_sha256": policy.sha256, **there.identity})
         with journal.Journal(self.folder / "journal.jsonl") as log:
-            pump = Pump(self.spec, made.shop, log, self.watch, self.night, self._took)
+            begun = earlier.earlier(self.spec.warm_start, made.identity, self.spec.objectives)
+            if begun.said:
+                self.watch(Progress(phase="search", text=begun.said))
+            pump = Pump(self.spec, made.shop, log, self.watch, self.night, self._took, begun)
             controller = pump.run()
             self.seconds["search"] = pump.elapsed
             start = time.monotonic()
