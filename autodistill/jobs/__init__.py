@@ -8,46 +8,60 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from autodistill import auditor, export, plugins, verdict
+from autodistill import auditor, plugins, verdict
 from autodistill.errors import RunError
-from autodistill.jobs.files import keep
+from autodistill.jobs import checkpoints, making
+from autodistill.jobs.checkpoints import discard
+from autodistill.jobs.files import disk_of, keep, unwritable
+from autodistill.jobs.making import make, shape
 from autodistill.jobs.workshop import Workshop
-from autodistill.losses import blended
-from autodistill.records import (
-    Artefact,
-    Candidate,
-    Entry,
-    Event,
-    Finding,
-    Job,
-    Reading,
-    Verdict,
-    canonical,
-    digest,
-    encode,
-)
-from autodistill.space import Training
+from autodistill.records import Artefact, Candidate, Entry, Event, Finding, Job, Reading, Verdict
 
-__all__ = ["Workshop", "complete", "do", "make", "sized"]
+__all__ = ["Workshop", "broken", "complete", "discard", "do", "make", "prepare", "sized", "unread"]
 
 
 def do(job: Job, shop: Workshop, deadline: float | None = None) -> Event:
-    """One job's outcome: measured or refused (``measure``), finished or broken (``train``).
+    """One job's outcome: measured or refused (``measure``); rung, finished or broken (``train``).
 
-    ``deadline`` (``time.monotonic()``) cuts a training short at the end of an epoch.
+    ``deadline`` (``time.monotonic()``) cuts a training short at the end of an epoch: it is finished as far as it is.
+    RunError where the run itself cannot go on: a disk that takes no more, a reading that is not recorded.
     """
     try:
-        return _measure(job.candidate, shop) if job.kind == "measure" else _train(job.candidate, shop, deadline)
-    except RunError:  # the run itself cannot go on: a folder that cannot be written, a reading that is not recorded
-        raise
+        return _measure(job.candidate, shop) if job.kind == "measure" else _train(job, shop, deadline)
     except Exception as fault:  # a family, a loss or a runtime may raise anything; the search outlives it
-        why = f"{type(fault).__name__}: {' '.join(str(fault).split())}"[:500]
-        entry = Entry(candidate=job.candidate, state="broken", reason=why, verdict=Verdict(decision="BROKEN"))
-        return Event(kind="broken", number=job.candidate.number, entry=entry)
+        return _faulty(job, shop, fault)
+
+
+def prepare(job: Job, shop: Workshop) -> Event | None:
+    """Put on the disk what a measuring job measures, and measure nothing; the outcome only where it breaks."""
+    try:
+        shape(job.candidate, shop)
+    except Exception as fault:
+        return _faulty(job, shop, fault)
+    return None
+
+
+def broken(job: Job, why: str) -> Event:
+    """The outcome of a job that came to nothing."""
+    entry = Entry(candidate=job.candidate, state="broken", reason=why[:500], verdict=Verdict(decision="BROKEN"))
+    return Event(kind="broken", number=job.candidate.number, entry=entry)
+
+
+def unread(candidate: Candidate, shop: Workshop) -> str | None:
+    """The key under which a candidate has yet to be measured; None where its readings are known."""
+    key = shop.reading_key(candidate)
+    return None if key in shop.seen or shop.lab.known(key) else key
+
+
+def _faulty(job: Job, shop: Workshop, fault: Exception) -> Event:
+    """A candidate that broke; RunError where the fault is the run's."""
+    if isinstance(fault, RunError):
+        raise fault
+    disk = disk_of(fault)
+    if disk is not None:
+        raise unwritable(disk, shop.folder) from fault
+    return broken(job, f"{type(fault).__name__}: {' '.join(str(fault).split())}")
 
 
 def _measure(candidate: Candidate, shop: Workshop) -> Event:
@@ -56,7 +70,7 @@ def _measure(candidate: Candidate, shop: Workshop) -> Event:
     key = shop.reading_key(candidate)
     if key not in shop.seen:
         known = shop.lab.known(key)
-        shop.seen[key] = shop.lab.readings(key) if known else shop.lab.first(key, _shape(candidate, shop))
+        shop.seen[key] = shop.lab.readings(key) if known else shop.lab.first(key, shape(candidate, shop))
     readings = shop.seen[key]
     findings = shop.meters(readings)
     if any(finding.outcome == "FAIL" for finding in findings):
@@ -79,118 +93,33 @@ def _measure(candidate: Candidate, shop: Workshop) -> Event:
     )
 
 
-def _shape(candidate: Candidate, shop: Workshop) -> Path:
-    """An artefact of the candidate's shape: untrained where weights do not matter, fitted where they do."""
-    family = plugins.build("students", candidate.family, candidate.student)
-    if family.trains == "fit":
-        return make(candidate, shop)[0].path
-    out = shop.folder / ".shapes" / f"{shop.reading_key(candidate)}.onnx"
-    if not out.exists():
-        _export_network(_network(candidate, shop), candidate, shop, out)
-    return out
-
-
-def _network(candidate: Candidate, shop: Workshop) -> Any:
-    import torch
-
-    torch.manual_seed(shop.stream(candidate))
-    family = plugins.build("students", candidate.family, candidate.student)
-    return family.build(shop.encoding_of(candidate).shapes(shop.outputs), shop.outputs)
-
-
-def _export_network(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:
-    """Traced once a shape, if it is: after that only weights are put in."""
-    encoding = shop.encoding_of(candidate)
-    shape = "template/" + digest(encode(canonical([candidate.family, candidate.student])))
-    if shape not in shop.kept:
-        shop.kept[shape] = export.template_of(network, encoding.shapes(shop.outputs))
-    return export.export(
-        encoding,
-        network.cpu(),
-        shop.answer,
-        out,
-        shop.calibration,
-        precision=candidate.precision,
-        template=shop.kept[shape],
+def _train(job: Job, shop: Workshop, deadline: float | None) -> Event:
+    candidate, start = job.candidate, time.monotonic()
+    if plugins.find("students", candidate.family).trains == "fit":
+        artefact, reached = make(candidate, shop)
+        return _finished(candidate, shop, artefact, reached, time.monotonic() - start)
+    found = making.descend(
+        candidate, shop, to_epoch=job.to_epoch, deadline=deadline, kept=checkpoints.load(candidate, shop)
     )
+    late = deadline is not None and time.monotonic() >= deadline
+    if job.to_epoch is not None and job.to_epoch < found.of and not late:
+        making.keep_rung(found, candidate, shop, job.to_epoch)
+        said = {**found.at(job.to_epoch), "seconds": round(time.monotonic() - start, 3)}
+        return Event(kind="rung", number=candidate.number, data=said)
+    artefact = making.finish(found, candidate, shop, shop.home(candidate))
+    event = _finished(candidate, shop, artefact, found.fidelity, found.seconds)
+    discard(candidate, shop)
+    return event
 
 
-def make(
-    candidate: Candidate, shop: Workshop, deadline: float | None = None, home: Path | None = None
-) -> tuple[Artefact, Mapping[str, Any]]:
-    """Fit or train a candidate and export it; its artefact and how far its training went.
-
-    The last few are remembered, since a family that is fitted is measured after it is fitted.
-    """
-    home = shop.home(candidate) if home is None else home
-    if str(home) in shop.kept:
-        return shop.kept.pop(str(home))  # type: ignore[no-any-return]
-    family = plugins.build("students", candidate.family, candidate.student)
-    loss = plugins.build("losses", candidate.loss, candidate.distill)
-    made = (_fit if family.trains == "fit" else _descend)(
-        candidate, shop, (family, loss), home / "student.onnx", deadline
-    )
-    if family.trains == "fit":
-        shop.kept[str(home)] = made
-    return made
-
-
-def _fit(
-    candidate: Candidate,
-    shop: Workshop,
-    plan: tuple[Any, Any],
-    out: Path,
-    deadline: float | None,  # noqa: ARG001
-) -> tuple[Artefact, Mapping[str, Any]]:
-    family, loss = plan
-    encoding = shop.encoding_of(candidate)
-    matrix = shop.matrix(encoding)
-    model = family.build(encoding.shapes(shop.outputs), shop.outputs).fit(matrix, _soft(loss, shop), shop.weight)
-    artefact = export.wrap(encoding, model.onnx(), shop.answer, out)
-    expected = model.predict_proba(matrix[: len(next(iter(shop.calibration.values())))])
-    return replace(artefact, parity=export.parity(artefact, shop.calibration, expected)), {"whole": True}
-
-
-def _soft(loss: Any, shop: Workshop) -> Any:
-    """What a family that is fitted learns: the teacher's tempered shares and the labels, blended (``none``: labels)."""
-    y = shop.dataset.y[shop.dataset.splits["train"]]
-    share = getattr(loss, "teacher_weight", 0.0)
-    if not shop.dataset.classes:
-        return share * shop.teacher_logits + (1.0 - share) * np.asarray(y, np.float32)[:, None]
-    return blended(shop.teacher_logits, y, getattr(loss, "temperature", 1.0), share)
-
-
-def _descend(
-    candidate: Candidate, shop: Workshop, plan: tuple[Any, Any], out: Path, deadline: float | None
-) -> tuple[Artefact, Mapping[str, Any]]:
-    from autodistill import train
-
-    network = _network(candidate, shop).to(shop.device)
-    objective = plan[1].build(shop.encoding_of(candidate).shapes(shop.outputs))
-    rows, search = shop.tensors(shop.encoding_of(candidate))
-    trained = train.fit_gradient(
-        network,
-        objective,
-        rows,
-        search,
-        Training(**candidate.training),
-        seed=shop.stream(candidate),
-        limits=train.Limits(deadline=deadline),
-    )
-    network.load_state_dict(trained.state)
-    artefact = _export_network(network, candidate, shop, out)
-    reached = {"epochs": trained.epochs, "best_epoch": trained.best_epoch, "whole": trained.complete}
-    return artefact, reached
-
-
-def _train(candidate: Candidate, shop: Workshop, deadline: float | None) -> Event:
+def _finished(
+    candidate: Candidate, shop: Workshop, artefact: Artefact, reached: Mapping[str, object], seconds: float
+) -> Event:
     start = time.monotonic()
-    key = shop.reading_key(candidate)
-    artefact, reached = make(candidate, shop, deadline)
-    trained = time.monotonic()
-    entry = complete(candidate, shop, artefact, readings=sized(shop.seen[key], artefact.path), split="search")
-    seconds = {"train": round(trained - start, 3), "screen": round(time.monotonic() - trained, 3)}
-    entry = replace(entry, seconds=seconds, fidelity=reached)
+    readings = sized(shop.seen[shop.reading_key(candidate)], artefact.path)
+    entry = complete(candidate, shop, artefact, readings=readings, split="search")
+    spent = {"train": round(seconds, 3), "screen": round(time.monotonic() - start, 3)}
+    entry = replace(entry, seconds=spent, fidelity=reached)
     keep(shop.home(candidate), entry)
     return Event(kind="finished", number=candidate.number, entry=entry)
 
