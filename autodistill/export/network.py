@@ -60,8 +60,9 @@ def core_of(module: "nn.Module", shapes: Shapes, template: Template | None = Non
     import onnx
     from onnx import numpy_helper
 
-    if template is None and hasattr(module, "onnx"):
-        return module.onnx()
+    write = getattr(module, "onnx", None)
+    if template is None and write is not None:
+        return write()
     template = template or trace(module, shapes)
     if not template.whole:
         return _traced(copy.deepcopy(module).cpu().eval(), shapes)

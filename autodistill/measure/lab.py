@@ -1,5 +1,6 @@
 """Readings of artefacts by key: timing runs spread in time, remembered on disk, so that a second search costs none."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -70,26 +71,27 @@ class Lab:
         self._records: dict[str, Record] = {}
         self._failures: dict[str, str] = {}
         self._guard = threading.RLock()
+        self._started: process.Started | None = None
+        self._runs = 0
         self._stored = table.store(self.rows, cache / "rows")
 
     def first(self, key: str, artefact: Path) -> Mapping[str, Reading]:
         """The readings of a key after at least one run of its artefact; a run that is remembered counts."""
         if not self._replays(key):
             with self._guard:
-                record = self._fixed(key, artefact)
-                if not self._has_run(record):
-                    self._run(record, artefact)
+                self._fixed(key, artefact)
+                self._run(key, artefact, lambda: not self._has_run(self._record(key)))
         return self.readings(key)
 
     def again(self, key: str, artefact: Path, wait: bool = False) -> Mapping[str, Reading]:
         """The readings of a key after one more run, if one is due: never back to back (``wait``: sleep until then)."""
         if not self._replays(key):
             with self._guard:
-                record = self._fixed(key, artefact)
+                self._fixed(key, artefact)
                 due = self.due(key)
-                if due is not None and (wait or due <= 0):
+                if wait and due is not None:
                     time.sleep(max(due, 0.0))
-                    self._run(record, artefact)
+                self._run(key, artefact, lambda: self._is_due(key))
         return self.readings(key)
 
     def due(self, key: str) -> float | None:
@@ -100,6 +102,10 @@ class Lab:
         if self._has_run(record) and is_complete(self.readings(key)):
             return None
         return max((run.at for run in record.runs), default=0.0) + APART - time.time()
+
+    def _is_due(self, key: str) -> bool:
+        due = self.due(key)
+        return due is not None and due <= 0
 
     def known(self, key: str) -> bool:
         """Whether ``readings`` answers without an artefact: recorded, or remembered with this teacher."""
@@ -147,10 +153,19 @@ class Lab:
         return self.cache / "readings" / f"{digest(encode(told))[:24]}.json"
 
     def _record(self, key: str) -> Record:
+        """What is known here; of a key without a run, what another process may have put on the disk by now."""
         with self._guard:
-            if key not in self._records:
-                self._records[key] = self._remembered(key)
+            if key not in self._records or not self._records[key].runs:
+                self._learn(key)
             return self._records[key]
+
+    def _learn(self, key: str) -> None:
+        """Take in the runs that are on the disk beside those that are known here."""
+        found, known = self._remembered(key), self._records.get(key, Record(key=key))
+        runs = {run.at: run for run in (*found.runs, *known.runs)}
+        self._records[key] = replace(
+            known, fixed=known.fixed or found.fixed, runs=tuple(runs[at] for at in sorted(runs))
+        )
 
     def _remembered(self, key: str) -> Record:
         try:
@@ -163,30 +178,51 @@ class Lab:
         self._records[record.key] = record
         machine.write(self._address(record.key), encode(record))
 
-    def _fixed(self, key: str, artefact: Path) -> Record:
-        """The record of a key with the readings that time does not change, taken anew where the file's size differs."""
+    def _fixed(self, key: str, artefact: Path) -> None:
+        """The readings of a key that time does not change, taken anew where the file's size differs."""
         record = self._record(key)
         known = record.fixed.get("size")
         if known is None or not artefact.exists() or known.value != artefact.stat().st_size:
             seat = self._seat(key)
             taken = [reading for meter in self._meters for reading in meter.read(artefact, seat)]
-            record = replace(record, fixed={reading.quantity: reading for reading in taken})
-            self._keep(record)
-        return record
+            self._learn(key)
+            self._keep(replace(self._records[key], fixed={reading.quantity: reading for reading in taken}))
 
-    def _run(self, record: Record, artefact: Path) -> None:
-        """One timing process, alone on this machine."""
-        with machine.alone(self.cache):
-            found, why = process.run(self._job("times", record, artefact))
-        reference = found.get("models", {}).get("reference", {}).get("p10")
-        if reference is None:
-            self._failures[record.key] = why or "the reference model did not run"
+    def _run(self, key: str, artefact: Path, wanted: Callable[[], bool]) -> None:
+        """One timing process, alone on this machine; none if meanwhile another one has read what was ``wanted``."""
+        if not wanted():
             return
-        self._failures.pop(record.key, None)
-        seen = {name: found[name] for name in ("models", "counts_preemption", "other_load")}
-        run = Run(at=time.time(), teacher=self.teacher, pinned=bool(found["cores"]), **seen)
-        self.references.add(run.at, reference)
-        self._keep(replace(record, runs=(*record.runs, run)))
+        with machine.alone(self.cache):
+            self._learn(key)
+            if not wanted():
+                return
+            record = self._records[key]
+            job = self._job("times", record, artefact)
+            found, why = self._process(job)
+            reference = found.get("models", {}).get("reference", {}).get("p10")
+            if reference is None:
+                self._failures[key] = why or "the reference model did not run"
+            else:
+                self._failures.pop(key, None)
+                seen = {name: found[name] for name in ("models", "counts_preemption", "other_load")}
+                run = Run(at=time.time(), teacher=self.teacher, pinned=bool(found["cores"]), **seen)
+                self.references.add(run.at, reference)
+                self._keep(replace(record, runs=(*record.runs, run)))
+        self._look_ahead(job)
+
+    def _process(self, job: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+        """What a fresh process says: the one that was started beforehand, if there is one."""
+        started, self._started = self._started, None
+        return started.do(job) if started is not None and started.alive() else process.run(job)
+
+    def _look_ahead(self, job: Mapping[str, Any]) -> None:
+        """Start the next run's process while its artefact is still to be made: who measured twice measures again."""
+        self._runs += 1
+        if self._runs > 1:
+            common = [one["path"] for one in job["models"] if not one["name"].startswith("artefact")]
+            told = {"rows": job["rows"], "columns": job["columns"], "threads": job["threads"], "paths": common}
+            with contextlib.suppress(OSError):  # the run itself will say why it cannot be started
+                self._started = process.Started(told)
 
     def _job(self, kind: str, record: Record, artefact: Path) -> dict[str, Any]:
         def model(name: str, path: Path, batch: int, synthetic: bool = False) -> dict[str, Any]:

@@ -1,16 +1,14 @@
-"""The timing process: ``python -m autodistill.runtime.worker JOB.json`` times a few models and writes what it saw.
+"""The timing process: ``python -m autodistill.runtime.worker`` times a few models and says what it saw.
 
 It is fresh for every run, pinned to its cores where the system allows, with the garbage collector off, and imports
 numpy and onnxruntime only. The models take turns in blocks of about half a millisecond, in random order, over the same
-rows in the same order, with feeds that were built beforehand.
+rows in the same order, with feeds that were built beforehand (``stopwatch`` has the rest of the protocol).
 
-Samples are dropped by cause, not by size: those of a block in which the kernel took the processor away
-(``ru_nivcsw`` moved). Where that is not counted, or too few blocks are clean, a block's samples are scaled to its time
-on the processor. Interference only ever adds time, so a unit of calls is worth its 10th percentile; units (one row
-each, or a fixed group of rows for calls too short to time singly) are averaged, so that the quantile is over
-interference and not over easy rows.
+Two lines of JSON come in: what may be loaded before there is a job (``{}``: nothing), then the job. One goes out. So it
+can be started while somebody else works, and a reading need not wait for an interpreter and a large teacher.
 """
 
+import contextlib
 import gc
 import json
 import os
@@ -25,127 +23,17 @@ import numpy as np
 
 from autodistill import runtime
 from autodistill.errors import ArtefactError
+from autodistill.runtime import stopwatch
+from autodistill.runtime.stopwatch import WARM_CALLS, Timed
 
-try:
+if sys.platform != "win32":
     import resource
 
-    COUNTS_PREEMPTION = hasattr(resource, "RUSAGE_THREAD")
-except ImportError:  # Windows
-    COUNTS_PREEMPTION = False
-
-BLOCK_NS = 500_000
-SINGLY_NS = 25_000  # calls from this length on are timed one by one: two clock readings are then under 1 %
 WARM_NS = 50_000_000
-WARM_CALLS = 5
 ROWS = 256
 BATCHES = 16  # different batches, when a call takes many rows
-CLEAN_BLOCKS = 20
-SAMPLES = 3  # a unit needs before its quantile is one
-EXACT = 0.01  # half-width of the value's bootstrap interval at which a model is done
 CHECK_EVERY = 24  # rounds
 REST = 4  # a model that is done takes every fourth turn, so that it spans the run
-QUANTILE = 10.0
-
-
-class Timed:
-    """One model at one batch size: its feeds, its units, its samples."""
-
-    def __init__(self, name: str, session: runtime.Session, feeds: list[dict[str, Any]]) -> None:
-        self.name, self.session, self.feeds = name, session, feeds
-        self.groups = [[feed] for feed in feeds]  # the calls of each unit
-        self.per_block, self.at = 1, 0
-        self.samples: list[tuple[int, float, float, bool]] = []  # unit, wall ns, scale to processor time, clean
-        self.blocks = self.clean = 0
-        self.width: float | None = None
-        self.done = False
-
-    def call(self, feed: dict[str, Any]) -> None:
-        self.session.native.run(None, feed)
-
-    def size_up(self) -> None:
-        """Choose how many calls make a unit and a block, from the quickest of a few calls."""
-        took = []
-        for feed in self.feeds[:WARM_CALLS]:
-            start = time.perf_counter_ns()
-            self.call(feed)
-            took.append(time.perf_counter_ns() - start)
-        quickest = max(min(took), 1)
-        if quickest < SINGLY_NS:
-            size = min(BLOCK_NS // quickest, len(self.feeds))
-            self.groups = [self.feeds[at : at + size] for at in range(0, len(self.feeds), size)]
-        else:
-            self.per_block = min(max(BLOCK_NS // quickest, 4), len(self.feeds))
-
-    def block(self) -> None:
-        """One uncounted call, then the next units, with nothing between them but a reading of the clock."""
-        units = [(self.at + step) % len(self.groups) for step in range(self.per_block)]
-        groups = [self.groups[unit] for unit in units]
-        call, clock, stamps = self.session.native.run, time.perf_counter_ns, []
-        call(None, self.groups[units[0] - 1][-1])
-        switches, on_cpu = _preemptions(), time.thread_time_ns()
-        stamps.append(clock())
-        for group in groups:
-            for feed in group:
-                call(None, feed)
-            stamps.append(clock())
-        on_cpu, clean = time.thread_time_ns() - on_cpu, _preemptions() == switches
-        scale = min(on_cpu / (stamps[-1] - stamps[0]), 1.0)
-        for unit, start, end in zip(units, stamps, stamps[1:], strict=False):
-            self.samples.append((unit, (end - start) / len(self.groups[unit]), scale, clean))
-        self.at = (self.at + self.per_block) % len(self.groups)
-        self.blocks += 1
-        self.clean += clean
-
-    def clean_samples(self, clock: str) -> list[list[float]]:
-        """Nanoseconds a call by unit, of the clean blocks (``wall``) or scaled to processor time (``on_cpu``)."""
-        by_unit: list[list[float]] = [[] for _ in self.groups]
-        for unit, ns, scale, clean in self.samples:
-            if clock == "on_cpu":
-                by_unit[unit].append(ns * scale)
-            elif clean:
-                by_unit[unit].append(ns)
-        return [unit for unit in by_unit if unit]
-
-    def check(self, draws: np.random.Generator, clock: str) -> None:
-        """Is the value known to within ``EXACT``? By bootstrap within units."""
-        by_unit = self.clean_samples(clock)
-        least = min((len(unit) for unit in by_unit), default=0)
-        if len(by_unit) == len(self.groups) and least >= SAMPLES and self.clean >= CLEAN_BLOCKS:
-            picked = np.stack([np.asarray(unit)[draws.integers(len(unit), size=(40, least))] for unit in by_unit])
-            values = np.percentile(picked, QUANTILE, axis=2).mean(axis=0)
-            self.width = float(1.96 * values.std() / values.mean())
-            self.done = self.width <= EXACT
-
-    def result(self, clock: str) -> dict[str, Any]:
-        """Microseconds a call, and how they came about."""
-        if clock == "wall" and self.clean < CLEAN_BLOCKS and _resolution() <= 1000:
-            clock = "on_cpu"
-        by_unit = self.clean_samples(clock)
-        pooled = np.concatenate([np.asarray(unit) for unit in by_unit]) if by_unit else np.zeros(0)
-        if pooled.size == 0:
-            return {"error": "no block of calls ran undisturbed"}
-        value = float(np.mean([np.percentile(unit, QUANTILE) for unit in by_unit]))
-        return {
-            "p10": value / 1e3,
-            "p50": float(np.mean([np.median(unit) for unit in by_unit])) / 1e3,
-            "p95": float(np.percentile(pooled, 95)) / 1e3,
-            "clock": clock,
-            "half_width": self.width,
-            "blocks": self.blocks,
-            "dropped": 1 - self.clean / self.blocks,
-            "units": len(by_unit),
-            "calls": sum(len(self.groups[sample[0]]) for sample in self.samples),
-            "rows": len(self.feeds),
-        }
-
-
-def _preemptions() -> int:
-    return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw if COUNTS_PREEMPTION else 0
-
-
-def _resolution() -> float:
-    """Of the clock of time on the processor, in ns (Windows: 15 ms, useless here)."""
-    return time.get_clock_info("thread_time").resolution * 1e9
 
 
 def _others() -> tuple[int, int] | None:
@@ -183,13 +71,31 @@ def _rows(job: Mapping[str, Any]) -> dict[str, Any]:
     return {name: column.astype(object) if column.dtype.kind == "U" else column for name, column in columns.items()}
 
 
-def _load(
-    models: list[dict[str, Any]], rows: dict[str, Any], job: dict[str, Any]
-) -> tuple[list[Timed], dict[str, Any]]:
+class Ready:
+    """What a job has in common with others and may be loaded before it: the ``rows``, and sessions of ``paths``.
+
+    An operator's further threads stay where they were started, and we are pinned only when the job comes: sessions are
+    opened beforehand for one thread only.
+    """
+
+    def __init__(self, common: Mapping[str, Any]) -> None:
+        self._from = common.get("rows")
+        self._rows = None if self._from is None else _rows(common)
+        self.sessions: dict[str, runtime.Session] = {}
+        for path in common.get("paths", []) if common.get("threads") == 1 else []:
+            with contextlib.suppress(ArtefactError):  # the job will say why
+                self.sessions[path] = runtime.open(path, 1)
+
+    def rows(self, job: Mapping[str, Any]) -> dict[str, Any]:
+        """The job's rows."""
+        return self._rows if self._rows is not None and self._from == job["rows"] else _rows(job)
+
+
+def _load(job: dict[str, Any], rows: dict[str, Any], ready: Ready) -> tuple[list[Timed], dict[str, Any]]:
     """Models that open and answer, and why the others do not."""
-    sessions: dict[str, runtime.Session] = {}
+    sessions = dict(ready.sessions)
     timed, failed = [], {}
-    for model in models:
+    for model in job["models"]:
         try:
             if model["path"] not in sessions:
                 sessions[model["path"]] = runtime.open(model["path"], job["threads"])
@@ -237,14 +143,13 @@ def _turns(timed: list[Timed], job: dict[str, Any], clock: str) -> None:
                 sys.exit(1)
 
 
-def times(job: dict[str, Any]) -> dict[str, Any]:
+def times(job: dict[str, Any], ready: Ready) -> dict[str, Any]:
     """Time a job's models: ``models`` (name, path, batch, synthetic), ``rows``, ``columns``, ``threads``, ``seed``,
     ``seconds``."""
-    rows = _rows(job)
-    timed, failed = _load(job["models"], rows, job)
+    timed, failed = _load(job, ready.rows(job), ready)
     # the thread's own clock does not see an operator's other threads
-    usable = _resolution() <= 1000 and job["threads"] == 1
-    clock = "wall" if COUNTS_PREEMPTION or not usable else "on_cpu"
+    usable = stopwatch.resolution() <= 1000 and job["threads"] == 1
+    clock = "wall" if stopwatch.COUNTS_PREEMPTION or not usable else "on_cpu"
     before = _others()
     gc.collect()
     gc.disable()
@@ -256,7 +161,7 @@ def times(job: dict[str, Any]) -> dict[str, Any]:
         load = round((after[0] - before[0]) / (after[1] - before[1]) * (os.cpu_count() or 1) - job["threads"], 2)
     return {
         "models": {model.name: model.result(clock) for model in timed} | failed,
-        "counts_preemption": COUNTS_PREEMPTION,
+        "counts_preemption": stopwatch.COUNTS_PREEMPTION,
         "other_load": load,
     }
 
@@ -283,13 +188,20 @@ def _peak() -> int | None:
     return None
 
 
-def main(path: Path) -> None:
-    """Do the job of a file, and write its result beside it."""
-    job = json.loads(path.read_text())
+def main() -> None:
+    """Answer one job; end without a word where none comes."""
+    answer = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a runtime may print is no answer
+    ready = Ready(json.loads(sys.stdin.readline() or "{}"))
+    line = sys.stdin.readline()
+    if not line:
+        return
+    job = json.loads(line)
     pinned = pin(job["cores"])
-    found = times(job) if job["kind"] == "times" else memory(job)
-    path.with_suffix(".out").write_text(json.dumps(found | {"cores": pinned, "runtime": runtime.VERSION}))
+    found = times(job, ready) if job["kind"] == "times" else memory(job)
+    with answer:
+        answer.write(json.dumps(found | {"cores": pinned, "runtime": runtime.VERSION}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main()

@@ -1,9 +1,11 @@
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +184,66 @@ def test_an_interrupt_leaves_no_process_behind(tmp_path: Path) -> None:
     assert asking.wait(20) != 0
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+def test_two_labs_measure_one_key_once(rows: Any, student: Path, tmp_path: Path) -> None:
+    """Two workers meet the same architecture at the same time: the second waits and takes what the first has read."""
+    labs = [Lab(tmp_path, rows) for _ in range(2)]
+    assert [lab.known("small") for lab in labs] == [False, False]
+    with ThreadPoolExecutor(2) as pool:
+        found = list(pool.map(lambda lab: lab.first("small", student), labs))
+    assert found[0] == found[1]
+    assert len((tmp_path / "references.jsonl").read_text().splitlines()) == 1
+    (file,) = stored(tmp_path)
+    assert len(decode(file.read_bytes(), Record).runs) == 1
+
+
+def test_a_run_of_another_lab_is_added_to_not_written_over(rows: Any, student: Path, tmp_path: Path) -> None:
+    one, other = (Lab(tmp_path, rows) for _ in range(2))
+    one.first("small", student)
+    other.first("small", student)
+    moved(tmp_path, -60)
+    late = [Lab(tmp_path, rows) for _ in range(2)]
+    assert [lab.readings("small")["latency"].repeats for lab in late] == [1, 1]
+    late[0].again("small", student)
+    late[1].again("small", student)  # not due any more: the first one's run is ten seconds away
+    (file,) = stored(tmp_path)
+    assert len(decode(file.read_bytes(), Record).runs) == 2
+    assert [lab.readings("small")["latency"].repeats for lab in late] == [2, 2]
+
+
+def test_the_next_runs_process_waits_and_leaves_with_its_lab(rows: Any, student: Path, tmp_path: Path) -> None:
+    lab = Lab(tmp_path, rows)
+    lab.first("one", student)
+    assert lab._started is None  # whoever measures once may not measure again
+    lab.first("two", student)
+    waiting = lab._started
+    assert waiting is not None
+    assert waiting.alive()
+    waiting._process.kill()
+    waiting._process.wait()
+    assert lab.first("three", student)["latency"].value is not None  # a dead one is replaced
+    pid = lab._started._process.pid  # type: ignore[union-attr]
+    del lab, waiting
+    gc.collect()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_a_waiting_process_ends_with_who_started_it(tmp_path: Path) -> None:
+    source = "import os\nfrom autodistill.measure import process\nit = process.Started({})\nprint(it._process.pid)\n"
+    source += "import sys; sys.stdout.flush(); os._exit(1)"  # as if killed: nothing is cleaned up
+    asked = [sys.executable, "-P", "-c", source]
+    environment = os.environ | {"PYTHONPATH": str(process.HOME)}
+    ended = subprocess.run(asked, capture_output=True, text=True, check=False, env=environment, timeout=60)
+    pid, until = int(ended.stdout), time.monotonic() + 20
+    while time.monotonic() < until:
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.02)
+    pytest.fail("it waits for ever")
 
 
 def test_one_timing_process_at_a_time(tmp_path: Path) -> None:

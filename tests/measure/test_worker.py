@@ -14,7 +14,7 @@ import pytest
 from autodistill import runtime
 from autodistill.measure import process
 from autodistill.measure import rows as table
-from autodistill.runtime import worker
+from autodistill.runtime import stopwatch, worker
 
 FOLDER = Path(runtime.__file__).parent
 
@@ -133,7 +133,7 @@ def test_exactness_is_judged_by_bootstrap_once_every_row_was_seen() -> None:
     wild = sampled([(0, float(v), 1.0, True) for v in rng.uniform(500, 5000, 25)])
     wild.check(rng, "wall")
     assert not wild.done
-    assert wild.width > worker.EXACT  # type: ignore[operator]
+    assert wild.width > stopwatch.EXACT  # type: ignore[operator]
 
 
 def test_no_sample_is_an_error_in_words() -> None:
@@ -160,12 +160,12 @@ def test_pinning_where_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_system_that_does_not_count_preemption_uses_time_on_the_processor(
     job: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker, "COUNTS_PREEMPTION", False)
-    found = worker.times(job)
+    monkeypatch.setattr(stopwatch, "COUNTS_PREEMPTION", False)
+    found = worker.times(job, worker.Ready({}))
     assert found["counts_preemption"] is False
     assert {model["clock"] for model in found["models"].values()} == {"on_cpu"}
-    monkeypatch.setattr(worker, "_resolution", lambda: 15e6)  # as on Windows
-    assert {model["clock"] for model in worker.times(job)["models"].values()} == {"wall"}
+    monkeypatch.setattr(stopwatch, "resolution", lambda: 15e6)  # as on Windows
+    assert {model["clock"] for model in worker.times(job, worker.Ready({}))["models"].values()} == {"wall"}
 
 
 @pytest.fixture
@@ -181,29 +181,51 @@ def job(student: Path, rows: Any, tmp_path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_process_imports_numpy_and_onnxruntime_only(job: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "job.json"
-    file.write_text(json.dumps(job))
+def test_a_process_imports_numpy_and_onnxruntime_only(job: dict[str, Any]) -> None:
     source = (
-        "import pathlib, sys\nfrom autodistill.runtime import worker\nworker.main(pathlib.Path(sys.argv[1]))\n"
+        "import sys\nfrom autodistill.runtime import worker\nworker.main()\n"
         "print(*sorted({name.split('.')[0] for name in sys.modules} - set(sys.stdlib_module_names)))"
     )
-    asked = [sys.executable, "-P", "-c", source, str(file)]
+    asked = [sys.executable, "-P", "-c", source]
     surroundings = os.environ | {"PYTHONPATH": str(process.HOME)}
-    ended = subprocess.run(asked, capture_output=True, text=True, check=True, env=surroundings)
+    told = f"{{}}\n{json.dumps(job)}\n"
+    ended = subprocess.run(asked, input=told, capture_output=True, text=True, check=True, env=surroundings)
     others = {"torch", "msgspec", "pandas", "sklearn", "scipy", "onnx", "pydantic", "optuna", "mlflow", "pyarrow"}
-    assert not others & set(ended.stdout.split())
-    assert {"numpy", "onnxruntime", "autodistill"} <= set(ended.stdout.split())
-    found = json.loads(file.with_suffix(".out").read_text())
+    printed = set(ended.stderr.split())  # what is printed is not mixed with the answer
+    assert not others & printed
+    assert {"numpy", "onnxruntime", "autodistill"} <= printed
+    found = json.loads(ended.stdout)
     assert found["models"]["artefact"]["rows"] == worker.ROWS
     assert found["runtime"] == runtime.VERSION
+
+
+def test_a_process_started_before_its_job_reads_the_same_models(job: dict[str, Any]) -> None:
+    floor = job["models"][1]["path"]
+    common = {name: job[name] for name in ("rows", "columns", "threads")} | {"paths": [floor, "not_there.onnx"]}
+    ready = worker.Ready(common)
+    assert list(ready.sessions) == [floor]
+    assert ready.rows(job) is ready.rows(job)
+    timed, failed = worker._load(job, ready.rows(job), ready)
+    assert failed == {}
+    assert next(model for model in timed if model.name == "floor").session is ready.sessions[floor]
+    plain, _ = worker._load(job, worker._rows(job), worker.Ready({}))
+    for one, other in zip(timed, plain, strict=True):
+        assert [list(map(str, feed.values())) for feed in one.feeds] == [
+            list(map(str, f.values())) for f in other.feeds
+        ]
+    assert worker.Ready(common | {"threads": 2}).sessions == {}
+    started = process.Started(common)
+    assert started.alive()
+    found, why = started.do(job)
+    assert (set(found["models"]), why) == ({"artefact", "floor"}, "")
+    assert not started.alive()
 
 
 def test_a_model_that_does_not_open_does_not_take_the_others_with_it(job: dict[str, Any], tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"nothing")
     job["models"][0] = job["models"][0] | {"path": str(broken)}
-    found = worker.times(job)["models"]
+    found = worker.times(job, worker.Ready({}))["models"]
     assert "broken.onnx" in found["artefact"]["error"]
     assert found["floor"]["p10"] > 0
 
