@@ -3,6 +3,7 @@
 from autodistill.data.asked import SHARES, DataSpec, GroupSpec
 from autodistill.data.dataset import fingerprint, load
 from autodistill.data.features import rows
+from autodistill.data.modal import restored, stored
 from autodistill.data.outside import Asked, Outside, outside, question
 from autodistill.data.table import read
 
@@ -17,5 +18,7 @@ __all__ = [
     "outside",
     "question",
     "read",
+    "restored",
     "rows",
+    "stored",
 ]

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autodistill.data import columns, digest, split
+from autodistill.data import columns, digest, modal, split
 from autodistill.data.asked import DataSpec
 from autodistill.data.columns import Place
 from autodistill.data.features import features, leaks
@@ -66,7 +66,10 @@ def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
     part = _parts(spec, table.column_names)
     wanted = target(table[spec.target], spec, Place(file, spec.target))
     attributes, group_notes = groups(table, spec.groups, file)
-    kept, notes = features(table, [n for n in table.column_names if n not in part], file)
+    if modal.column(spec.input) is None:
+        kept, notes = features(table, [n for n in table.column_names if n not in part], file)
+    else:
+        kept, notes = modal.read(table, spec.input, spec.table), ()
     keys = _keys(table, kept, wanted, spec)
     entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
     units = split.units([keys.same] if entity is None else [keys.same, entity])
@@ -87,7 +90,7 @@ def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
         chosen[inside], keys.same[inside], keys.features[inside], None if entity is None else entity[inside]
     )
     _refuse_unusable(chosen, wanted, counts, file)
-    determined = leaks(kept, wanted.y, wanted.classes, file)
+    determined = leaks(kept, wanted.y, wanted.classes, file) if modal.column(spec.input) is None else ()
     rank = np.argsort(digest.keys(keys.row), kind="stable")
     splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
     return Dataset(
@@ -131,6 +134,7 @@ def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
         "split": spec.split if isinstance(spec.split, str) else None,
     }
     asked = [(role, name) for role, name in single.items() if name is not None]
+    asked += [("input", name) for name in [modal.column(spec.input)] if name is not None]
     asked += [("groups", g.column) for g in spec.groups if not g.cross] + [("drop", name) for name in spec.drop]
     for role, name in asked:
         if name not in names:
@@ -147,7 +151,7 @@ def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
 def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _Keys:
     # Of all columns, whatever their part: an audited row stays the same row when the experiment file changes.
     whole = {n: table[n] for n in table.column_names if n != spec.split}
-    seen = {n: pa.chunked_array([pa.array(v, from_pandas=True)]) for n, v in kept.items()}
+    seen = {n: pa.chunked_array([modal.cells(v)]) for n, v in kept.items()}
     labelled = seen | {"": pa.chunked_array([pa.array(wanted.y)])}
     return _Keys(digest.rows(whole), digest.keys(digest.rows(labelled)), digest.keys(digest.rows(seen)))
 

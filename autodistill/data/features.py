@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autodistill.data import columns
+from autodistill.data import columns, modal
 from autodistill.data.columns import Place
 from autodistill.data.table import read
 from autodistill.errors import TableError
@@ -46,12 +46,15 @@ def features(table: pa.Table, names: list[str], file: str) -> tuple[Features, tu
     return kept, tuple(notes)
 
 
-def rows(path: Path, inputs: Mapping[str, str]) -> Features:
+def rows(path: Path, inputs: Mapping[str, str], asked: tuple[str, Mapping[str, Any]] = ("tabular", {})) -> Features:
     """New rows for a finished artefact: its ``inputs`` (name -> "string" or "float") out of a table on disk.
 
-    Other columns are ignored. Raises ``TableError`` where a column is missing or is no number where one is due.
+    Other columns are ignored; ``asked`` is the modality that it was made for. Raises ``TableError`` where a column is
+    missing or is no number where one is due.
     """
     table = read(path)
+    if modal.column(asked) is not None:
+        return modal.read(table, asked, path)
     found: dict[str, npt.NDArray[Any]] = {}
     for name, kind in inputs.items():
         if name not in table.column_names:

@@ -184,6 +184,7 @@ def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
             for attribute, column in dataset.groups.items()
         },
         "features": list(dataset.features),
+        "input": {"kind": spec.data.input[0], **spec.data.input[1]},
         "leakage": dict(dataset.leakage),
         "notes": list(dataset.notes),
         "classes": list(dataset.classes),

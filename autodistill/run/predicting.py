@@ -32,6 +32,7 @@ def predict(run: str | Path, table: str | Path, *, uncertified: bool = False) ->
     if digest(content) != found["files"].get(name):
         raise RunError("is not the file that was audited", where=str(path), do="restore it, or run the search again")
     session = runtime.open(content)
-    rows = data.rows(Path(table), session.inputs)
+    options = dict(found["data"].get("input") or {"kind": "tabular"})
+    rows = data.rows(Path(table), session.inputs, (options.pop("kind"), options))
     outputs = session.run(session.feed(rows))
     return pd.DataFrame(dict(zip(session.outputs, outputs, strict=True)))

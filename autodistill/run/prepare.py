@@ -95,6 +95,7 @@ def prepare(
         lab=lab,
         seed=spec.seed,
         folder=folder,
+        cache=cache_folder(),
         refit=lambda names: _fit(
             spec,
             {name: column for name, column in dataset.rows("train").items() if name in names},
@@ -187,7 +188,7 @@ def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> 
     if dataset.entity is not None:
         columns["cluster"] = dataset.entity[at]
     if features:
-        columns |= {f"feature:{name}": column[at] for name, column in dataset.features.items()}
+        columns |= {f"feature:{name}": data.stored(column[at]) for name, column in dataset.features.items()}
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd")
     return sink.getvalue()
