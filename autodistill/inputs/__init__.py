@@ -6,7 +6,7 @@ artefact, so there is no second implementation of the preparation that could dri
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -98,8 +98,14 @@ class Encoding:
         return len(features[self.inputs[0][0]])
 
 
-def _outputs(model: bytes, features: Features) -> dict[str, Any]:
+@lru_cache(maxsize=64)
+def _session(model: bytes) -> Any:
+    """Opened once a process: the same few front ends prepare the rows of every candidate."""
     from autodistill import runtime
 
-    session = runtime.open(model)
+    return runtime.open(model)
+
+
+def _outputs(model: bytes, features: Features) -> dict[str, Any]:
+    session = _session(model)
     return dict(zip(session.outputs, session.run(session.feed(features)), strict=True))

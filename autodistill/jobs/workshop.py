@@ -13,6 +13,7 @@ from autodistill import export, plugins, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.inputs import Encoding
 from autodistill.inputs._ranking import rank
+from autodistill.jobs.encoded import encoded
 from autodistill.losses import teacher_logits
 from autodistill.measure import Lab
 from autodistill.records import Candidate, Dataset, Finding, FloatArray, Policy, Predictions, Reading, digest
@@ -27,8 +28,9 @@ CALIBRATION = 512  # train rows that int8 ranges are read off
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
     """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go;
-    ``refit`` fits the encoding on some of the columns; ``seen`` holds what the search saw under each reading key, which
-    it goes on seeing: a status that changes with later runs of the machine is certification's to weigh."""
+    ``refit`` fits the encoding on some of the columns; ``cache`` is where large encoded rows are kept (None: in
+    memory); ``seen`` holds what the search saw under each reading key, which it goes on seeing: a status that changes
+    with later runs of the machine is certification's to weigh."""
 
     dataset: Dataset
     encoding: Encoding
@@ -39,6 +41,7 @@ class Workshop:
     seed: int
     folder: Path
     refit: Callable[[frozenset[str]], Encoding]
+    cache: Path | None = None
     kept: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Mapping[str, Reading]] = field(default_factory=dict)
 
@@ -82,7 +85,7 @@ class Workshop:
         """Train rows as one matrix float32 [n, F], for families that are fitted."""
         key = f"matrix/{encoding.digest}"
         if key not in self.kept:
-            self.kept[key] = encoding.apply_matrix(self.dataset.rows("train"))
+            (self.kept[key],) = encoded(encoding, "matrix", self.dataset, "train", self.cache)
         return self.kept[key]  # type: ignore[no-any-return]
 
     @cached_property
@@ -121,11 +124,11 @@ class Workshop:
         from autodistill.train import Rows
 
         at = self.dataset.splits[split]
-        numeric, codes = encoding.apply(self.dataset.rows(split))
+        numeric, codes = encoded(encoding, "split", self.dataset, split, self.cache)
         y, weights = np.array(self.dataset.y[at]), self.dataset.weights
         rows = Rows(
-            numeric=torch.from_numpy(np.array(numeric)),
-            codes=torch.from_numpy(np.array(codes)),
+            numeric=torch.from_numpy(np.require(numeric, requirements="W")),
+            codes=torch.from_numpy(np.require(codes, requirements="W")),
             y=torch.from_numpy(y if self.dataset.classes else y.astype(np.float32)),
             teacher=torch.from_numpy(np.array(self.teacher_logits)) if split == "train" else None,
             weight=None if weights is None else torch.from_numpy(np.array(weights[at], np.float32)),

@@ -1,0 +1,106 @@
+"""Encoded rows. Large ones are made once, kept by content and mapped: workers share their pages, and they need not fit
+into memory."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from filelock import FileLock
+
+from autodistill import runtime
+from autodistill.inputs import Encoding, Form
+from autodistill.records import Dataset, Features, digest
+
+LEAST = 64 << 20  # bytes; fewer are encoded anew in the time that a kept file takes to be checked
+CHUNK = 1 << 16  # rows encoded at a time
+FORMAT = 1
+ABOUT = "about.json"
+
+Arrays = tuple[npt.NDArray[Any], ...]
+
+
+def encoded(encoding: Encoding, form: Form, dataset: Dataset, split: str, cache: Path | None) -> Arrays:
+    """One split's rows: ``numeric`` float32 [n, K] and ``codes`` int64 [n, M] (form ``split``), or ``features``
+    float32 [n, F] (form ``matrix``).
+
+    From ``LEAST`` bytes on they are mapped from a file in ``cache``, copy on write: what is written into them is
+    nobody else's. Where they cannot be kept (no cache, a full disk) they are in memory.
+    """
+    at = dataset.splits[split]
+    apply = _apply(encoding, form)
+    first = apply(_rows(dataset, at[:1]))
+    if cache is None or len(at) * sum(part.nbytes for part in first) < LEAST:
+        return apply(_rows(dataset, at))
+    told = json.dumps([FORMAT, form, encoding.digest, dataset.digests[split], runtime.VERSION])
+    where = cache / "rows" / digest(told.encode())[:40]
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(where.with_suffix(".lock")):
+            found = _mapped(where)
+            if found is None:
+                parts = (apply(_rows(dataset, at[i : i + CHUNK])) for i in range(0, len(at), CHUNK))
+                _write(where, first, len(at), parts)
+                found = _mapped(where)
+    except OSError:
+        found = None
+    return apply(_rows(dataset, at)) if found is None else found
+
+
+def _apply(encoding: Encoding, form: Form) -> Callable[[Features], Arrays]:
+    return encoding.apply if form == "split" else lambda rows: (encoding.apply_matrix(rows),)
+
+
+def _rows(dataset: Dataset, at: npt.NDArray[Any]) -> Features:
+    return {name: column[at] for name, column in dataset.features.items()}
+
+
+def _write(where: Path, first: Arrays, rows: int, parts: Iterator[Arrays]) -> None:
+    """Keep chunks of rows as one array a file, whole or not at all. Written, not mapped: a full disk is then an
+    OSError and not the end of the process."""
+    out = Path(tempfile.mkdtemp(prefix=".making-", dir=where.parent))
+    try:
+        files = [(out / f"{at}.npy").open("wb") for at in range(len(first))]
+        try:
+            for file, one in zip(files, first, strict=True):
+                shape = {"descr": one.dtype.str, "fortran_order": False, "shape": (rows, *one.shape[1:])}
+                np.lib.format.write_array_header_1_0(file, shape)
+            for chunk in parts:
+                for file, one in zip(files, chunk, strict=True):
+                    file.write(np.ascontiguousarray(one).data)
+            for file in files:
+                file.flush()
+                os.fsync(file.fileno())
+        finally:
+            for file in files:
+                file.close()
+        about = {"digests": [_digest(out / f"{at}.npy") for at in range(len(first))]}
+        (out / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        if where.exists():  # damaged: a sound one would have been mapped
+            shutil.rmtree(where)
+        out.rename(where)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def _mapped(where: Path) -> Arrays | None:
+    """The arrays kept there; None where there are none or a byte is wrong."""
+    try:
+        kept = json.loads((where / ABOUT).read_text(encoding="utf-8"))["digests"]
+        paths = [where / f"{at}.npy" for at in range(len(kept))]
+        if [_digest(path) for path in paths] != kept:
+            return None
+        return tuple(np.asarray(np.load(path, mmap_mode="c", allow_pickle=False)) for path in paths)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
