@@ -187,7 +187,7 @@ def test_what_is_infeasible_is_refused_before_training_and_learned_from() -> Non
     assert len(refused) + len(trained) == 60
     one = controller(trials=60)
     one.replay(events)
-    frozen = one._study._study.trials
+    frozen = one._learner.study._study.trials
     for number, trial in enumerate(one.trials):
         assert len(frozen) == len(one.trials)
         source = number if trial.of is None else trial.of
@@ -280,19 +280,19 @@ def test_a_repeat_of_what_is_in_flight_gets_its_result_later() -> None:
         if any(event.kind == "duplicate" for event in step.events):
             break
     repeated = next(event for event in step.events if event.kind == "duplicate")
-    frozen = one._study._study.trials
+    frozen = one._learner.study._study.trials
     assert frozen[repeated.number].state.name == "RUNNING"
     first = one.trials[repeated.data["of"]].candidate
     entry = Entry(candidate=first, state="finished", error=0.2, readings=readings(first), constraints=(-1.0, -1.0, 0.3))
     one.tell(Event(kind="finished", number=first.number, entry=entry))
-    frozen = one._study._study.trials
+    frozen = one._learner.study._study.trials
     assert frozen[repeated.number].values == frozen[first.number].values
     assert frozen[repeated.number].constraints == frozen[first.number].constraints
 
 
 def test_noise_within_the_tie_width_does_not_steer() -> None:
     def told(one: Controller) -> np.ndarray:
-        return np.array([trial.values or [0.0] * 3 for trial in one._study._study.trials])
+        return np.array([trial.values or [0.0] * 3 for trial in one._learner.study._study.trials])
 
     quiet, loud = controller(trials=15), controller(trials=15)
     list(drive(quiet))
@@ -344,7 +344,7 @@ def test_a_candidate_without_a_reading_is_not_told_as_something_else() -> None:
         candidate=job.candidate, state="finished", error=0.1, readings=read, constraints=constraints(job.candidate)
     )
     one.tell(Event(kind="finished", number=0, entry=entry))
-    assert one._study._study.trials[0].state.name == "FAIL"
+    assert one._learner.study._study.trials[0].state.name == "FAIL"
     assert one.trials[0].objectives[2] is None
 
 
@@ -380,7 +380,7 @@ def test_energy_that_is_latency_again_is_reported_not_optimised(sampler: str) ->
         "energy orders 0.0% of the pairs of the first 20 candidates differently from latency: "
         "it is reported, not optimised",
     )
-    assert len(one._study._study.directions) == 2
+    assert len(one._learner.study._study.directions) == 2
     for cut in (20, 45, 62):  # the same, restarted before and after the gate
         again = search(controller(sampler, trials=None), journalled(whole[:cut]), 70)
         assert proposals(again) == proposals(whole)

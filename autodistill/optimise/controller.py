@@ -5,56 +5,32 @@ search that was killed goes on with the candidates that it would have had. It re
 the search split only: no finding of an audit, no file, no clock.
 """
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
+from autodistill.optimise import prior as earlier
 from autodistill.optimise import samplers, start, values
-from autodistill.optimise.study import Study
-from autodistill.records import Candidate, Entry, Event, Job, Reading
+from autodistill.optimise.gate import Gate
+from autodistill.optimise.learner import Learner
+from autodistill.optimise.options import Options, Step, complete
+from autodistill.optimise.problem import Problem
+from autodistill.optimise.rivals import Rival, Rivals
+from autodistill.optimise.rungs import Ladder
+from autodistill.optimise.trials import Trial, always_whole
+from autodistill.records import Event, Job
 from autodistill.space import Space
 
 REPEATS = 5
 """After so many proposals in a row that were made before, an unseen one is drawn at random."""
-COUNTABLE = 5_000
-"""A space of at most so many recipes is listed to find what is unseen; in a larger one so many draws must find one."""
-GATE = 20
-"""The redundancy of energy is judged once, when so many candidates have readings."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """What ``next`` says: ``events`` to journal first, then the ``job`` to do; without a job, the ``reason``."""
-
-    job: Job | None = None
-    events: tuple[Event, ...] = ()
-    reason: str = ""
-
-
-@dataclass(kw_only=True, slots=True)
-class Trial:
-    """What is known of one proposal. ``state``: proposed, measured, finished, refused, broken. ``of``: the earlier
-    proposal that it repeats. ``objectives``: a value for each objective asked for, None where there is none."""
-
-    candidate: Candidate
-    sampled: bool
-    of: int | None = None
-    state: str = "proposed"
-    handed: bool = False
-    readings: Mapping[str, Reading] = field(default_factory=dict)
-    objectives: tuple[float | None, ...] = ()
-    constraints: tuple[float, ...] = ()
 
 
 class Controller:
     """Proposes candidates and learns from what becomes of them.
 
     ``objectives`` are minimised: "error" and names of readings. ``constraint_names`` fixes the order of an entry's
-    ``constraints`` (≤ 0 is feasible); ``exact`` names those that are known before training. ``trials`` bounds the
-    number of distinct candidates, ``warm`` holds an earlier study's parameters to begin with.
+    ``constraints`` (≤ 0 is feasible). ``options``: see ``Options``.
     """
 
     def __init__(
@@ -63,65 +39,77 @@ class Controller:
         objectives: Sequence[str],
         constraint_names: Sequence[str],
         seed: int,
-        *,
-        sampler: str = "tpe",
-        exact: Sequence[str] = (),
-        trials: int | None = None,
-        warm: Iterable[Mapping[str, Any]] = (),
+        **options: Unpack[Options],
     ) -> None:
-        self.space, self.seed, self.sampler, self.limit = space, seed, sampler, trials
-        self.asked = tuple(objectives)
-        self.objectives = self.asked
-        self.constraint_names = tuple(constraint_names)
-        self.notes: tuple[str, ...] = ()
+        how = complete(options)
+        self.space, self.seed, self.sampler, self.limit = space, seed, how["sampler"], how["trials"]
+        self.asked, self.constraint_names = tuple(objectives), tuple(constraint_names)
         self.trials: list[Trial] = []
-        self._exact = frozenset(exact)
-        admitted = (start.admit(space, one) for one in warm)
-        self._first = (*start.first(space), *(one for one in admitted if one is not None))
+        self._tie, self._rungs, self._gated, self._choose = how["tie"], how["rungs"], how["gate"], how["choose"]
+        named = (*self.asked, self._choose) if self._choose else self.asked
+        self._costs = tuple(dict.fromkeys(name for name in named if name != "error"))
+        known = earlier.admitted(space, how["prior"], self.asked, self.constraint_names)
+        fixed = start.first(space)
+        admitted = (start.admit(space, one) for one in how["warm"])
+        self._fixed = len(fixed)
+        self._first = (*fixed, *(one for one in admitted if one is not None), *earlier.front(known))
+        self._ladder, self._rivals = Ladder(self._point, self._rival, self._tie), Rivals()
+        problem = Problem(
+            space=space,
+            objectives=self.asked,
+            constraints=self.constraint_names,
+            exact=frozenset(how["exact"]),
+            outlook=self._ladder.outlook,
+        )
+        self._learner, self._gate = Learner(problem, seed, self.sampler, known), Gate(space, self._ladder.outlook)
+        for one in known:
+            error = one.objectives[self.asked.index("error")]
+            self._gate.observe(one.parameters, float(error))  # type: ignore[arg-type]
         self._seen: dict[str, int] = {}
         self._flying: set[int] = set()
         self._repeats = 0
-        self._judged = "energy" not in self.asked or "latency" not in self.asked
-        self._study = self._new_study()
+        self._exhausted = False
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """Those that are optimised: what was asked for, less energy where it says nothing that latency does not."""
+        return self._learner.objectives
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the report should say of the search."""
+        return (*self._learner.notes, *self._ladder.notes())
+
+    def fidelity(self) -> list[dict[str, Any]]:
+        """What each rung was worth; see ``Ladder.fidelity``."""
+        return self._ladder.fidelity()
 
     def next(self) -> Step:
-        """The next job, and the events to journal before it is done."""
-        for number in sorted(self._flying):
-            trial = self.trials[number]
-            if not trial.handed:
-                trial.handed = True
-                return Step(job=_job(trial))
+        """The next job, and the events to journal before it is done.
+
+        A step without job and reason means that all that is in flight is being done.
+        """
         events: list[Event] = []
         while True:
-            if self.limit is not None and len(self._seen) >= self.limit:
-                return Step(events=tuple(events), reason=f"the budget of {self.limit} candidates is used")
+            over = self._over()
+            job = self._take_up(events, over=bool(over))
+            if job is not None or over:
+                reason = "" if job is not None or self._flying else over
+                return Step(job=job, events=tuple(events), reason=reason)
             event = self._propose()
             if event is None:
-                return Step(events=tuple(events), reason=f"all {len(self._seen)} candidates of the space were tried")
-            events.append(event)
-            if event.kind == "proposed":
-                trial = self.trials[event.number]
-                trial.handed = True
-                return Step(job=_job(trial), events=tuple(events))
+                self._exhausted = True
+            else:
+                events.append(event)
 
     def tell(self, event: Event) -> None:
-        """Take in what happened to a candidate: measured, refused, finished or broken. Journal the event first.
+        """Take in what happened to a candidate: measured, refused, rung, finished or broken. Journal the event first.
 
         Raises ValueError for a candidate that is not in flight, or an entry with other constraints than were named.
         """
-        if event.kind == "note":
-            return
-        if event.number not in self._flying:
-            raise ValueError(f"candidate {event.number} is not in flight, but is told as {event.kind}")
-        trial = self.trials[event.number]
-        match event.kind:
-            case "measured":
-                trial.state, trial.readings, trial.handed = "measured", event.readings, False
-            case "refused" | "finished" | "broken":
-                self._close(event, trial)
-            case _:
-                raise ValueError(f"{event.kind} is said by the controller, not told to it")
-        self._judge_energy()
+        if event.kind in ("proposed", "duplicate", "skipped", "stopped"):
+            raise ValueError(f"{event.kind} is said by the controller, not told to it")
+        self._take(event)
 
     def replay(self, events: Iterable[Event]) -> None:
         """Rebuild the state from a journal's events; then ``next`` goes on with what was in flight."""
@@ -130,10 +118,59 @@ class Controller:
                 if event.number != len(self.trials):
                     raise ValueError(f"candidate {event.number} follows {len(self.trials) - 1} in the journal")
                 sampled = event.data["by"] == "sampler"
-                self._study.recall(event.number, event.candidate.parameters, sampled=sampled)
+                self._learner.study.recall(event.number, event.candidate.parameters, sampled=sampled)
                 self._add(event)
             else:
-                self.tell(event)
+                self._take(event)
+
+    def _over(self) -> str:
+        """Why nothing more is proposed; "" while something is."""
+        if self.limit is not None and len(self._seen) >= self.limit:
+            return f"the budget of {self.limit} candidates is used"
+        return f"all {len(self._seen)} candidates of the space were tried" if self._exhausted else ""
+
+    def _take_up(self, events: list[Event], *, over: bool) -> Job | None:
+        """The next job of what is in flight, after closing what goes no further; None if all wait or are at work."""
+        for number in sorted(self._flying):
+            trial = self.trials[number]
+            if trial.handed:
+                continue
+            stop = self._ladder.verdict(trial, over=over)
+            if stop is None:
+                continue
+            why = stop or self._hopeless(trial)
+            if not why:
+                trial.handed = True
+                return self._job(trial)
+            events.append(trial.ends("stopped" if stop else "skipped", why, len(self.constraint_names)))
+            self._take(events[-1])
+        return None
+
+    def _job(self, trial: Trial) -> Job:
+        if trial.state == "proposed":
+            return Job(kind="measure", candidate=trial.candidate)
+        return Job(
+            kind="train",
+            candidate=trial.candidate,
+            to_epoch=self._ladder.next_epoch(trial) if self._rungs else None,
+        )
+
+    def _hopeless(self, trial: Trial) -> str:
+        """Why a measured candidate need not be trained; "" if it must be. What is fitted was so to be measured."""
+        if not self._gated or trial.state != "measured" or trial.fixed or trial.epochs or not trial.candidate.training:
+            return ""
+        rival = self._rival(trial)
+        best = None if rival is None else self._gate.optimistic(trial.candidate.parameters)
+        if rival is None or best is None or best < rival.error - self._tie:
+            return ""
+        return f"even at an error of {best:.2%} candidate {rival.number} ({rival.error:.2%}) would dominate it"
+
+    def _point(self, trial: Trial, error: float) -> tuple[float | None, ...]:
+        return values.objectives(self.objectives, error, trial.readings)
+
+    def _rival(self, trial: Trial) -> Rival | None:
+        used = np.array([name in self.objectives or name == self._choose for name in self._costs], dtype=bool)
+        return self._rivals.of(values.objectives(self._costs, None, trial.readings), used)
 
     def _propose(self) -> Event | None:
         number = len(self.trials)
@@ -142,10 +179,11 @@ class Controller:
         if number < len(self._first):
             given, by = self._first[number], "start"
         elif self._repeats >= REPEATS:
-            given, by = self._unseen(number), "uniform"
+            rng = np.random.default_rng(samplers.stream(self.seed, number))
+            given, by = start.unseen(self.space, rng, self._seen), "uniform"
             if given is None:
                 return None
-        candidate = self.space.candidate(number, self._study.ask(number, given))
+        candidate = self.space.candidate(number, self._learner.study.ask(number, given))
         of = self._seen.get(candidate.recipe)
         event = Event(
             kind="proposed" if of is None else "duplicate",
@@ -160,7 +198,13 @@ class Controller:
         """Take in a proposal that the study knows already."""
         assert event.candidate is not None  # noqa: S101 - both callers have looked
         of = event.data.get("of")
-        trial = Trial(candidate=event.candidate, sampled=event.data["by"] == "sampler", of=of)
+        trial = Trial(
+            candidate=event.candidate,
+            sampled=event.data["by"] == "sampler",
+            of=of,
+            fixed=event.number < self._fixed,
+            whole=always_whole(self.seed, event.number),
+        )
         self.trials.append(trial)
         if of is None:
             self._seen[event.candidate.recipe] = event.number
@@ -169,84 +213,50 @@ class Controller:
             return
         self._repeats += 1
         if of not in self._flying:
-            self._inform(event.number)
+            self._learner.inform(event.number, self.trials[of])
 
-    def _unseen(self, number: int) -> Mapping[str, Any] | None:
-        """A point whose recipe was not proposed, uniformly at random; None if there is none."""
-        rng = np.random.default_rng(samplers.stream(self.seed, number))
-        size = self.space.size()
-        if size is not None and size <= COUNTABLE:
-            left = [one for one in start.every(self.space) if self._recipe(one) not in self._seen]
-            return left[int(rng.integers(len(left)))] if left else None
-        drawn = (start.draw(self.space, rng) for _ in range(COUNTABLE))
-        return next((one for one in drawn if self._recipe(one) not in self._seen), None)
-
-    def _recipe(self, point: Mapping[str, Any]) -> str:
-        return self.space.candidate(0, point).recipe
+    def _take(self, event: Event) -> None:
+        if event.kind == "note":
+            return
+        if event.number not in self._flying:
+            raise ValueError(f"candidate {event.number} is not in flight, but is told as {event.kind}")
+        trial = self.trials[event.number]
+        if event.kind == "measured":
+            limits = event.data.get("constraints")
+            trial.limits = None if limits is None else tuple(limits)
+            trial.state, trial.readings, trial.handed = "measured", event.readings, False
+        elif event.kind == "rung":
+            self._ladder.report(trial, event.data)
+            trial.handed = False
+        else:
+            self._close(event, trial)
+        self._learner.judge_energy(self.trials)
 
     def _close(self, event: Event, trial: Trial) -> None:
+        entry = event.entry
         if event.kind != "broken":
-            entry = event.entry
             if entry is None:
                 raise ValueError(f"candidate {event.number} is {event.kind} without an entry")
-            trial.constraints = self._constraints(entry)
+            trial.constraints = self._learner.constraints(event.kind, entry.constraints, known=trial.limits is not None)
             trial.readings = {**trial.readings, **entry.readings}
-            error = entry.error if event.kind == "finished" else None
-            trial.objectives = values.objectives(self.asked, error, trial.readings)
+            trial.objectives = values.objectives(
+                self.asked, entry.error if event.kind == "finished" else None, trial.readings
+            )
         trial.state = event.kind
         self._flying.discard(event.number)
+        if event.kind == "stopped":
+            place, error = self._ladder.stop(trial)
+            self._gate.observe(trial.candidate.parameters, error, place)
+        if event.kind == "finished" and entry is not None and entry.error is not None:
+            self._finish(trial, entry.error, whole=bool(entry.fidelity.get("whole", True)))
         for number in range(event.number, len(self.trials)):
             if number == event.number or self.trials[number].of == event.number:
-                self._inform(number)
+                self._learner.inform(number, trial)
 
-    def _constraints(self, entry: Entry) -> tuple[float, ...]:
-        """An entry's constraints; of a refused one those that need training are the median of the finished ones."""
-        if len(entry.constraints) != len(self.constraint_names):
-            raise ValueError(f"{len(entry.constraints)} constraints, but {len(self.constraint_names)} are named")
-        if entry.state != "refused":
-            return entry.constraints
-        finished = [trial.constraints for trial in self.trials if trial.state == "finished"]
-        return tuple(
-            value if name in self._exact or not finished else statistics.median(one[i] for one in finished)
-            for i, (name, value) in enumerate(zip(self.constraint_names, entry.constraints, strict=True))
-        )
-
-    def _inform(self, number: int) -> None:
-        """Tell the study what became of a proposal; what repeats an earlier one has that one's result."""
-        of = self.trials[number].of
-        source = self.trials[number if of is None else of]
-        if source.state == "broken":
-            return self._study.forget(number)
-        told = [value for name, value in zip(self.asked, source.objectives, strict=True) if name in self.objectives]
-        self._study.tell(number, told, source.constraints, trained=source.state == "finished")
-
-    def _judge_energy(self) -> None:
-        """The redundancy gate, at a fixed number of readings so that a replay comes to the same."""
-        if self._judged:
-            return
-        read = [trial.readings for trial in self.trials if trial.readings]
-        if len(read) < GATE:
-            return
-        self._judged = True
-        share = values.ordered_differently(read, "latency", "energy")
-        said = f"energy orders {share:.1%} of the pairs of the first {len(read)} candidates differently from latency"
-        if share >= values.REDUNDANT:
-            self.notes += (f"{said}: both are optimised",)
-            return
-        self.notes += (f"{said}: it is reported, not optimised",)
-        self.objectives = tuple(name for name in self.asked if name != "energy")
-        self._study = self._new_study()
-        for number, trial in enumerate(self.trials):
-            self._study.recall(number, trial.candidate.parameters, sampled=trial.sampled)
-            if (number if trial.of is None else trial.of) not in self._flying:
-                self._inform(number)
-
-    def _new_study(self) -> Study:
-        problem = samplers.Problem(
-            space=self.space, objectives=self.objectives, constraints=self.constraint_names, exact=self._exact
-        )
-        return Study(problem, self.seed, self.sampler)
-
-
-def _job(trial: Trial) -> Job:
-    return Job(kind="measure" if trial.state == "proposed" else "train", candidate=trial.candidate)
+    def _finish(self, trial: Trial, error: float, *, whole: bool) -> None:
+        self._gate.observe(trial.candidate.parameters, error)
+        if whole:
+            self._ladder.finish(trial, error)
+        if max(trial.constraints, default=0.0) <= 0:
+            costs = values.objectives(self._costs, None, trial.readings)
+            self._rivals.add(trial.candidate.number, error, costs)

@@ -1,6 +1,6 @@
 """The sampler ``exact``: costs are functions of the architecture, only what needs training is uncertain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,31 +16,35 @@ from autodistill.optimise.distributions import distribution
 from autodistill.optimise.gp import Process
 from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated
-from autodistill.records import FloatArray, canonical
-from autodistill.space import Space
+from autodistill.optimise.problem import Problem
+from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, plain
+from autodistill.records import FloatArray
 
 STARTUP = 10
-MOST = 250
-"""The processes are fitted to the latest so many candidates."""
+MOST, STOPPED = 250, 100
+"""The processes are fitted to the latest so many candidates that finished and that were stopped."""
 DRAWN, BRED, ROUNDS, PARENTS = 1500, 1500, 2, 20
-COSTS = "costs"
-"""The trial attribute that holds the exact objectives, also of a candidate that was never trained."""
+UNKNOWN = 1e6
+"""Variance of a value that nothing is known of, in squares of its column's spread."""
 
 
 class ExactSampler(BaseSampler):
     """Maximises EHVI times the probability that all constraints hold, over random points and mutations of the front.
 
-    ``objectives`` must have "error"; the others are exact. ``exact`` says which of ``constraints`` are known before
-    training. What is in flight is believed to come out at its predicted error (kriging believer).
+    The objectives must have "error"; the others are exact. What is in flight is believed to come out at its predicted
+    error (kriging believer).
     """
 
-    def __init__(
-        self, space: Space, objectives: Sequence[str], constraints: Sequence[str], exact: frozenset[str], seed: int
-    ) -> None:
-        self._grid = Grid(space)
-        self._error = list(objectives).index("error")
-        self._constraints = tuple(constraints)
-        self._known = np.array([name in exact for name in constraints], dtype=bool)
+    def __init__(self, problem: Problem, seed: int) -> None:
+        self._grid, self._outlook = Grid(problem.space), problem.outlook
+        self._error = problem.objectives.index("error")
+        self._constraints = problem.constraints
+        self._known = np.array([name in problem.exact for name in problem.constraints], dtype=bool)
+        self._seen = Seen(self._grid, self._error)
+        self.begin(seed)
+
+    def begin(self, seed: int) -> None:
+        """Draw from this seed; what was read of a study's trials stays read, so one sampler serves one study."""
         self._rng = np.random.default_rng(seed)
 
     def infer_relative_search_space(
@@ -63,17 +67,20 @@ class ExactSampler(BaseSampler):
         finished = [one for one in closed if one.state == TrialState.COMPLETE]
         if len(finished) < STARTUP:
             return self._grid.decode(self._grid.draw(1, self._rng)[0])
+        self._seen.read(others)
+        self._seen.take(finished)
         flying = [one for one in others if one.state == TrialState.RUNNING]
+        stopped = [one for one in closed if STOPPED_AT in one.user_attrs]
         model = Model(
             grid=self._grid,
-            learned=self._learned(finished[-MOST:]),
+            learned=self._learned(finished[-MOST:], stopped[-STOPPED:]),
             exact=self._exact(closed[-MOST:]),
             costs=len(closed[0].user_attrs[COSTS]),
         )
-        tried = {_plain(one.params) for one in others}
-        ranked = self._search(model, *self._front(model, finished, flying))
+        ranked = self._search(model, *self._front(model, flying))
         points = (self._grid.decode(u) for u in ranked)
-        return next((point for point in points if _plain(point) not in tried), None) or self._grid.decode(ranked[0])
+        fresh = (point for point in points if plain(point) not in self._seen.tried)
+        return next(fresh, None) or self._grid.decode(ranked[0])
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -81,21 +88,29 @@ class ExactSampler(BaseSampler):
         """Never needed: ``sample_relative`` has a value for every active dimension."""
         raise NotImplementedError(param_name)
 
-    def _encode(self, trials: Sequence[FrozenTrial]) -> FloatArray:
-        return self._grid.encode([one.params for one in trials])
-
     def _limits(self, trials: Sequence[FrozenTrial], which: npt.NDArray[np.bool_]) -> FloatArray:
         values = [[one.constraints[name] for name in self._constraints] for one in trials]
         return np.asarray(np.clip(np.array(values, dtype=float).reshape(len(trials), -1)[:, which], -1, 1))
 
-    def _learned(self, finished: Sequence[FrozenTrial]) -> Process:
-        """Error and the worst of the constraints that need training; a bad error is bad enough at twice the spread."""
+    def _learned(self, finished: Sequence[FrozenTrial], stopped: Sequence[FrozenTrial]) -> Process:
+        """Error and the worst of the constraints that need training; a bad error is bad enough at twice the spread.
+        Of those that were stopped the error is as far known as their learning curve tells."""
         error = np.array([one.values[self._error] for one in finished])
-        low, high = np.quantile(error, [0.25, 0.75])
+        cap = np.quantile(error, 0.75) + 2 * np.ptp(np.quantile(error, [0.25, 0.75]))
         limits = self._limits(finished, ~self._known)
         worst = limits.max(axis=1, keepdims=True) if limits.size else limits
-        columns = np.concatenate([np.minimum(error, high + 2 * (high - low))[:, None], worst], axis=1)
-        return Process(self._grid.points(self._encode(finished)), columns, noise=(0.03, 1.0))
+        outlooks = [self._outlook(*one.user_attrs[STOPPED_AT]) for one in stopped]
+        believed = [(one, seen) for one, seen in zip(stopped, outlooks, strict=True) if seen is not None]
+        error = np.append(error, [seen.mean for _, seen in believed])
+        columns = np.zeros((len(error), 1 + worst.shape[1]))
+        columns[:, 0] = np.minimum(error, cap)
+        columns[: len(finished), 1:] = worst
+        doubt = np.zeros(columns.shape)
+        for row, (_, seen) in enumerate(believed, start=len(finished)):
+            doubt[row, 0] = seen.deviation**2
+            doubt[row, 1:] = UNKNOWN * np.maximum(worst.var(axis=0), 1e-9)
+        points = self._grid.points(self._seen.at([*finished, *(one for one, _ in believed)]))
+        return Process(points, columns, (0.03, 1.0), doubt if believed else None)
 
     def _exact(self, closed: Sequence[FrozenTrial]) -> Process | None:
         """Logarithms of the costs and the constraints that are known before training, from the architecture alone."""
@@ -103,25 +118,23 @@ class ExactSampler(BaseSampler):
         columns = np.concatenate([np.log(costs), self._limits(closed, self._known)], axis=1)
         if not columns.size:
             return None
-        return Process(self._grid.points(self._encode(closed), self._grid.shape), columns, noise=(1e-3, 0.2))
+        return Process(self._grid.points(self._seen.at(closed), self._grid.shape), columns, noise=(1e-3, 0.2))
 
-    def _front(
-        self, model: "Model", finished: Sequence[FrozenTrial], flying: Sequence[FrozenTrial]
-    ) -> tuple[Front, FloatArray]:
+    def _front(self, model: "Model", flying: Sequence[FrozenTrial]) -> tuple[Front, FloatArray]:
         """The front of what is feasible or in flight, and its points."""
-        u = self._encode([*finished, *flying])
-        error = np.array([one.values[self._error] for one in finished])
-        error = np.append(error, model.predict(u[len(finished) :])[0])
-        feasible = [max(one.constraints.values(), default=0.0) <= 0 for one in finished]
-        kept = np.flatnonzero(np.append(feasible, np.ones(len(flying), dtype=bool)))
-        costs = model.costs_of(u)
-        among = error[kept] if kept.size else error
-        front = kept[undominated(error[kept], costs[kept])] if kept.size else kept
+        seen, kept = self._seen, [*self._seen.front, *flying]
+        u = seen.at(kept)
+        error = np.array([one.values[self._error] for one in seen.front])
+        believed = model.predict(u[len(error) :])[0] if flying else np.empty(0)
+        costs, error = model.costs_of(u), np.append(error, believed)
+        front = undominated(error, costs)
+        among = np.append(seen.feasible, believed) if kept else np.array(seen.errors)
+        spent = np.concatenate([np.array(seen.costs).reshape(len(seen.costs), -1), costs])
         return Front(
             error=error[front],
             costs=costs[front],
             worst_error=float(among.max() + 0.1 * np.ptp(among)),
-            worst_costs=costs.max(axis=0) + 0.1 * np.ptp(costs, axis=0),
+            worst_costs=spent.max(axis=0) + 0.1 * np.ptp(spent, axis=0),
         ), u[front]
 
     def _search(self, model: "Model", front: Front, parents: FloatArray) -> FloatArray:
@@ -136,11 +149,6 @@ class ExactSampler(BaseSampler):
             children = self._grid.mutate(np.repeat(best, BRED // PARENTS // ROUNDS, axis=0), self._rng)
             pool, merit = np.concatenate([pool, children]), np.append(merit, model.merit(children, front))
         return pool[np.argsort(-merit, kind="stable")]
-
-
-def _plain(values: Mapping[str, Any]) -> str:
-    """Values to the digits that tell two candidates apart; the rare repeat that this misses costs a proposal."""
-    return str(canonical(values))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
-from autodistill.records import FloatArray
+from autodistill.records import FloatArray, IntArray
 
 STEPS = 40
 FITTED = 100
@@ -38,14 +38,28 @@ class Process:
     """A process for each column of ``y`` [n, m] (standardised here), with one kernel fitted to all of them.
 
     ``noise`` bounds the standard deviation of the noise from below and above, in units of a column's own deviation.
+    ``doubt`` [n, m] are variances that some values have beside it, in squared units of ``y``: scales, noise and units
+    come from the points without any.
     """
 
-    def __init__(self, points: Points, y: FloatArray, noise: tuple[float, float]) -> None:
+    def __init__(
+        self, points: Points, y: FloatArray, noise: tuple[float, float], doubt: FloatArray | None = None
+    ) -> None:
         self._points = points
-        self._mean, self._spread = y.mean(axis=0), np.maximum(y.std(axis=0), 1e-9)
+        sure = np.flatnonzero(np.ones(len(y), dtype=bool) if doubt is None else (doubt == 0).all(axis=1))
+        self._mean, self._spread = y[sure].mean(axis=0), np.maximum(y[sure].std(axis=0), 1e-9)
         self._y = (y - self._mean) / self._spread
-        few = slice(None, None, -(-len(y) // FITTED))
-        apart = _apart(Points(at=points.at[few], category=points.category))
+        self._fit(sure[:: -(-len(sure) // FITTED)], noise)
+        kernel = self._kernel(points) + (self.noise + JITTER) * np.eye(len(y))
+        beside = np.zeros((1, len(y))) if doubt is None else (doubt / self._spread**2).T
+        self._factors = [cho_factor(kernel + np.diag(one), lower=True) for one in beside]
+        columns = np.split(self._y, self._y.shape[1], axis=1) if doubt is not None else [self._y]
+        self._weights = np.concatenate(
+            [cho_solve(factor, column) for factor, column in zip(self._factors, columns, strict=True)], axis=1
+        )
+
+    def _fit(self, few: IntArray, noise: tuple[float, float]) -> None:
+        apart = _apart(Points(at=self._points.at[few], category=self._points.category))
         low, high = 2 * np.log(noise)
         begin = np.append(np.full(len(apart), SCALE_PRIOR[0]), (low + high) / 2)
         bounds = [(-4.0, 4.0)] * len(apart) + [(low, high)]
@@ -56,16 +70,14 @@ class Process:
         """ℓ [D]: how far apart in a dimension two points must be to tell little of one another."""
         self.noise = float(np.exp(fit.x[-1]))
         """Variance of the noise, of standardised columns."""
-        kernel = self._kernel(points)
-        self._factor = cho_factor(kernel + (self.noise + JITTER) * np.eye(len(kernel)), lower=True)
-        self._weights = cho_solve(self._factor, self._y)
 
     def predict(self, points: Points) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation [n, m] of the functions, without the noise."""
         kernel = self._kernel(points)
         mean = kernel @ self._weights * self._spread + self._mean
-        rest = 1 - np.einsum("ij,ji->i", kernel, cho_solve(self._factor, kernel.T))
-        return mean, np.sqrt(np.maximum(rest, 1e-12))[:, None] * self._spread
+        known = [np.einsum("ij,ji->i", kernel, cho_solve(factor, kernel.T)) for factor in self._factors]
+        rest = np.maximum(1 - np.stack(known, axis=1), 1e-12)
+        return mean, np.sqrt(rest) * self._spread
 
     def _kernel(self, points: Points) -> FloatArray:
         r2 = np.zeros((len(points.at), len(self._points.at)))

@@ -7,8 +7,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from autodistill.optimise.controller import Controller, Trial
+from autodistill.optimise.controller import Controller
 from autodistill.optimise.distributions import distribution
+from autodistill.optimise.trials import Trial
 
 KEY = "autodistill.key"
 
@@ -28,8 +29,7 @@ def mirror(storage: str | BaseStorage, name: str, controller: Controller) -> str
             study.set_metric_names(list(controller.asked))
         there = {trial.user_attrs.get(KEY) for trial in study.get_trials(deepcopy=False)}
         for trial in controller.trials:
-            closed = trial.of is None and trial.state not in ("proposed", "measured")
-            if closed and trial.candidate.key not in there:
+            if trial.of is None and trial.closed and trial.candidate.key not in there:
                 study.add_trial(_frozen(controller, trial))
     except Exception as fault:  # whatever a database, a driver or a network raises
         return f"{type(fault).__name__}: {' '.join(str(fault).split())}"
@@ -39,7 +39,8 @@ def mirror(storage: str | BaseStorage, name: str, controller: Controller) -> str
 def _frozen(controller: Controller, trial: Trial) -> FrozenTrial:
     values = [value for value in trial.objectives if value is not None]
     whole = trial.state == "finished" and len(values) == len(controller.asked)
-    state = TrialState.COMPLETE if whole else TrialState.PRUNED if trial.state == "refused" else TrialState.FAIL
+    cut = trial.state in ("refused", "skipped", "stopped")
+    state = TrialState.COMPLETE if whole else TrialState.PRUNED if cut else TrialState.FAIL
     candidate = trial.candidate
     return create_trial(
         state=state,

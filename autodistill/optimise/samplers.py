@@ -9,47 +9,36 @@ then always mutates, and so it is random search there.
 
 import hashlib
 import warnings
-from dataclasses import dataclass
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIISampler, RandomSampler, TPESampler
 
 from autodistill.optimise.exact import ExactSampler
-from autodistill.space import Space
+from autodistill.optimise.problem import Problem
 
 STARTUP = 12
 """So many finished candidates, the fixed first ones among them, before TPE models anything."""
 
 
-def _tpe(seed: int) -> BaseSampler:
+def _tpe(seed: int, *, alone: bool) -> BaseSampler:
     with warnings.catch_warnings():
         # `group` is experimental in Optuna 5; without it the dimensions of one family are not modelled together.
         warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=False)
+        return TPESampler(seed=seed, n_startup_trials=STARTUP, multivariate=True, group=True, constant_liar=not alone)
 
 
 SAMPLERS = ("exact", "tpe", "nsga2", "random")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """What a sampler may know beforehand: the space, the objectives and constraints by name, and which constraints are
-    exact (known before training)."""
-
-    space: Space
-    objectives: tuple[str, ...]
-    constraints: tuple[str, ...]
-    exact: frozenset[str] = frozenset()
-
-
-def make(name: str, problem: Problem, seed: int, number: int) -> BaseSampler:
-    """The sampler of proposal ``number``; ValueError for a name that is none of ``SAMPLERS``."""
+def make(name: str, problem: Problem, seed: int, number: int, *, alone: bool = True) -> BaseSampler:
+    """The sampler of proposal ``number``; ``alone``: nothing is in flight, from which TPE would keep away. ValueError
+    for a name that is none of ``SAMPLERS``."""
     drawn = stream(seed, number)
     match name:
         case "exact":
-            return ExactSampler(problem.space, problem.objectives, problem.constraints, problem.exact, drawn)
+            return ExactSampler(problem, drawn)
         case "tpe":
-            return _tpe(drawn)
+            return _tpe(drawn, alone=alone)
         case "nsga2":
             return NSGAIISampler(seed=drawn, population_size=20)
         case "random":

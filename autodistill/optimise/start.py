@@ -1,7 +1,7 @@
 """Where a search starts, and where it goes when the sampler only repeats itself."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 from autodistill.space import Dimension, Space
 
 Values = Mapping[str, Any]
+COUNTABLE = 5_000
+"""A space of at most so many recipes is listed to find what is unseen; in a larger one so many draws must find one."""
 
 
 def first(space: Space) -> tuple[Values, ...]:
@@ -29,12 +31,17 @@ def admit(space: Space, values: Values) -> Values | None:
     """An earlier study's values for this space: what is new here at its mid-point, None if any value lies outside."""
     inside = walk(space, _middle, values)
     for dimension in space.active(inside):
-        value = inside[dimension.name]
-        if dimension.kind == "choice" and value not in dimension.choices:
-            return None
-        if dimension.kind != "choice" and not dimension.low <= value <= dimension.high:
+        if not _inside(dimension, inside[dimension.name]):
             return None
     return inside
+
+
+def _inside(dimension: Dimension, value: Any) -> bool:
+    if dimension.kind == "choice":
+        return value in dimension.choices
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return dimension.low <= value <= dimension.high and (dimension.kind == "float" or value == int(value))
 
 
 def draw(space: Space, rng: np.random.Generator) -> Values:
@@ -48,6 +55,19 @@ def draw(space: Space, rng: np.random.Generator) -> Values:
         return _between(dimension, float(rng.uniform()))
 
     return walk(space, uniform)
+
+
+def unseen(space: Space, rng: np.random.Generator, seen: Container[str]) -> Values | None:
+    """A point whose recipe is not among those ``seen``, uniformly at random; None if there is none."""
+
+    def new(point: Values) -> bool:
+        return space.candidate(0, point).recipe not in seen
+
+    size = space.size()
+    if size is not None and size <= COUNTABLE:
+        left = [one for one in every(space) if new(one)]
+        return left[int(rng.integers(len(left)))] if left else None
+    return next((one for one in (draw(space, rng) for _ in range(COUNTABLE)) if new(one)), None)
 
 
 def every(space: Space) -> Iterator[Values]:

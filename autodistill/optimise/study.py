@@ -4,12 +4,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from autodistill.optimise import samplers, start
-from autodistill.optimise.distributions import suggest
-from autodistill.optimise.exact import COSTS
-from autodistill.optimise.samplers import Problem
+from autodistill.optimise.distributions import distribution, suggest
+from autodistill.optimise.exact import ExactSampler
+from autodistill.optimise.prior import Known
+from autodistill.optimise.problem import Problem
+from autodistill.optimise.seen import COSTS, STOPPED_AT
 
 
 class Study:
@@ -27,12 +29,19 @@ class Study:
 
     def ask(self, number: int, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Values for proposal ``number``: the sampler's, or those given."""
-        self._study.sampler = samplers.make(self._sampler, self._problem, self._seed, number)
+        self._ready(number)
         if given is not None:
             self._study.enqueue_trial(dict(given))
         trial = self._study.ask()
         self._open[number] = trial
         return start.walk(self._problem.space, lambda dimension: suggest(trial, dimension))
+
+    def _ready(self, number: int) -> None:
+        """A sampler whose randomness is this proposal's; ``exact`` keeps what it has read of the trials."""
+        if isinstance(self._study.sampler, ExactSampler):
+            self._study.sampler.begin(samplers.stream(self._seed, number))
+        else:
+            self._study.sampler = samplers.make(self._sampler, self._problem, self._seed, number, alone=not self._open)
 
     def recall(self, number: int, values: Mapping[str, Any], *, sampled: bool) -> None:
         """Proposal ``number`` as it was made before. NSGA-II keeps its generations in the trials it samples, so what
@@ -41,9 +50,32 @@ class Study:
         if sampled and self._sampler == "nsga2":
             _ = self._open[number].relative_params
 
-    def tell(self, number: int, values: Sequence[float | None], constraints: Sequence[float], *, trained: bool) -> None:
-        """A candidate's objectives and constraints (≤ 0 is feasible). Of one that was refused before training TPE
-        learns the constraints and ``exact`` the costs; one that was trained and lacks a value says nothing."""
+    def before(self, known: Known, values: Sequence[float]) -> None:
+        """What an earlier search found, told before the first proposal."""
+        names = self._problem.objectives
+        active = self._problem.space.active(known.parameters)
+        self._study.add_trial(
+            create_trial(
+                values=list(values),
+                params=dict(known.parameters),
+                distributions={dimension.name: distribution(dimension) for dimension in active},
+                constraints=dict(zip(self._problem.constraints, known.constraints, strict=True)),
+                user_attrs={COSTS: [value for name, value in zip(names, values, strict=True) if name != "error"]},
+            )
+        )
+
+    def tell(
+        self,
+        number: int,
+        values: Sequence[float | None],
+        constraints: Sequence[float],
+        *,
+        trained: bool,
+        stopped_at: tuple[int, float] | None = None,
+    ) -> None:
+        """A candidate's objectives and constraints (≤ 0 is feasible). Of one that was not trained to the end TPE
+        learns the constraints and ``exact`` the costs and where it was stopped (place and error of the rung); one that
+        was trained and lacks a value says nothing."""
         names = self._problem.objectives
         known = [float(value) for value in values if value is not None]
         if trained and len(known) < len(names):
@@ -53,6 +85,8 @@ class Study:
             trial.set_constraint(name, float(value))
         costs = [value for name, value in zip(names, values, strict=True) if name != "error"]
         trial.set_user_attr(COSTS, None if None in costs else costs)
+        if stopped_at is not None:
+            trial.set_user_attr(STOPPED_AT, stopped_at)
         if trained:
             self._study.tell(trial, known)
         else:

@@ -1,0 +1,70 @@
+"""What the sampler ``exact`` has read of a study's trials, each once: a proposal costs the same late as early."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from autodistill.optimise.grid import Grid
+from autodistill.records import FloatArray, canonical
+
+COSTS = "costs"
+"""The trial attribute that holds the exact objectives, also of a candidate that was never trained."""
+STOPPED_AT = "stopped_at"
+"""The trial attribute that holds place and error of the rung at which a candidate was stopped."""
+
+
+class Seen:
+    """Places on the grid of all trials; errors, costs and the front of those that finished."""
+
+    def __init__(self, grid: Grid, error: int) -> None:
+        self._grid, self._error = grid, error
+        self._at: dict[int, FloatArray] = {}
+        self._taken: set[int] = set()
+        self.tried: set[str] = set()
+        """What was proposed, as text."""
+        self.feasible: list[float] = []
+        """Errors of those that hold all constraints."""
+        self.errors: list[float] = []
+        """Errors of all."""
+        self.costs: list[list[float]] = []
+        """Logarithms of the exact objectives of all."""
+        self.front: list[FrozenTrial] = []
+        """The feasible that none dominates, by what was told."""
+
+    def read(self, trials: Iterable[FrozenTrial]) -> None:
+        """Take in proposals, in whatever state."""
+        new = [one for one in trials if one.number not in self._at]
+        for one, u in zip(new, self._grid.encode([one.params for one in new]), strict=True):
+            self._at[one.number] = u
+            self.tried.add(plain(one.params))
+
+    def at(self, trials: Sequence[FrozenTrial]) -> FloatArray:
+        """Their points [n, D]."""
+        return np.array([self._at[one.number] for one in trials]).reshape(len(trials), len(self._grid.dimensions))
+
+    def take(self, finished: Iterable[FrozenTrial]) -> None:
+        """Take in those that finished."""
+        for one in finished:
+            if one.number in self._taken:
+                continue
+            self._taken.add(one.number)
+            self.errors.append(one.values[self._error])
+            self.costs.append([float(value) for value in np.log(one.user_attrs[COSTS])])
+            if max(one.constraints.values(), default=0.0) <= 0:
+                self.feasible.append(one.values[self._error])
+                self._compare(one)
+
+    def _compare(self, new: FrozenTrial) -> None:
+        values = np.array(new.values)
+        points = np.array([one.values for one in self.front]).reshape(-1, len(values))
+        if (points <= values).all(axis=1).any():
+            return
+        kept = np.flatnonzero(~(values <= points).all(axis=1))
+        self.front = [*(self.front[i] for i in kept), new]
+
+
+def plain(values: Mapping[str, Any]) -> str:
+    """Values to the digits that tell two candidates apart; the rare repeat that this misses costs a proposal."""
+    return str(canonical(values))
