@@ -52,7 +52,7 @@ def test_the_chain_is_what_it_says(tmp_path: Path) -> None:
 def test_an_empty_ledger(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "reports")
     assert (ledger.lines(), ledger.head(), ledger.verify()) == ((), (-1, START), [])
-    assert ledger.repair() == ""
+    assert ledger.repair("Ada") == ()
     assert ledger.append("signature", {}).at.endswith("Z")
     with pytest.raises(ValueError, match="is none of"):
         ledger.append("party", {})  # type: ignore[arg-type]
@@ -93,11 +93,11 @@ def test_a_torn_last_line_is_refused_until_repaired(tmp_path: Path) -> None:
         assert len(ledger.verify()) == 1
         with pytest.raises(LedgerError, match=f"the last line is torn .{cut - start} bytes after line 3"):
             ledger.append("policy", {})
-        said = ledger.repair()
+        (said,) = ledger.repair("Ada")
         assert said.startswith(f"dropped {cut - start} bytes after line 3: ")
         assert data[start:cut].decode(errors="replace") in said
         assert ledger.path.read_bytes() == data[:start]
-    assert ledger.repair() == ""
+    assert ledger.repair("Ada") == ()
     assert ledger.append("policy", {"n": 9}).index == 3
 
 

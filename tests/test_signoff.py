@@ -435,9 +435,9 @@ def test_wrong_commands_are_one_line(signed: Path, capsys: pytest.CaptureFixture
 
 
 def test_an_artefact_is_not_what_an_unsigned_line_says(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Anybody can add a line; the next one that is added has its head vouched for."""
+    """Not even where the key's holder vouches for that line."""
     (copy / "evil.onnx").write_bytes(b"evil")
-    book = Ledger(copy / "reports")
+    book = attest.book(copy / "reports")
     last = [line for line in book.lines("signature") if line.data["what"] == "decision"][-1]
     book.append("signature", {**last.data, "student": digest(b"evil")})
     assert at(copy, "report", "reports/small") == 0
@@ -488,7 +488,7 @@ def test_a_page_shows_no_statement_that_the_ledger_does_not_know(copy: Path) -> 
         assert "the boss" not in (run / "report.html").read_text() + (run / "README.md").read_text()
         assert "the ledger does not know this file" in (run / "report.html").read_text()
         assert refused(copy) == {}
-    Ledger(copy / "reports").append("signature", {"what": "other", "statement": digest(forged)})
+    attest.book(copy / "reports").append("signature", {"what": "other", "statement": digest(forged)})
     (run / "statements" / "decision-000000000000.dsse.json").write_bytes(forged)
     assert at(copy, "report", "reports/small") == 0
     assert "statements: those that a page shows are signed by trusted keys" in refused(copy)
@@ -580,8 +580,10 @@ def test_one_key_has_one_role_however_it_is_written(copy: Path) -> None:
 
 STEPS = {
     "opening in the ledger": "from autodistill.run import sealed as m; name = '_keep'",
-    "sealed predictions": "from autodistill.run import signing as m; name = '_attest_opening'",
-    "a line, its head not vouched for": "from autodistill.signoff.head import envelope as m; name = 'seal'",
+    "sealed predictions": "from autodistill.run import confirming as m; name = '_attest_opening'",
+    "a line to come": "from autodistill.signoff.head import envelope as m; name = 'seal'",
+    "a line that is announced": "from autodistill.ledger import chain as m; name = 'put'",
+    "a line, not yet the head": "from autodistill.signoff import Auditor as m; name = 'confirm'",
     "sealed statement": "from autodistill.ledger import Ledger as m; name = 'once'",
     "sealed line": "from autodistill.run import signing as m; name = '_decide'",
     "decision": "from autodistill.ledger import Ledger as m; name = 'append'",

@@ -156,7 +156,9 @@ def _deciding(verb: Callable[[str, str], argparse.ArgumentParser]) -> None:
     one.add_argument("--deep", action="store_true", help="compute the findings again from the kept predictions")
     one.add_argument("--data", action="store_true", help="hash the table too")
     one.add_argument("--track", default="sqlite:///mlflow.db", metavar="URI", help="where models:/ is looked up")
-    one.add_argument("--repair", action="store_true", help="first cut off a torn last line of the ledger, and name it")
+    mend = "first cut off the ledger's torn last line; where no signed head covers it, vouch for it by hand (earlier "
+    mend += "decisions, aliases and pages do not stand then)"
+    one.add_argument("--repair", action="store_true", help=mend)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

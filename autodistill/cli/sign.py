@@ -82,5 +82,7 @@ def _say(done: "Signed") -> None:
             out.print(f"  {finding.outcome} {waivable(finding)}: {sentence(finding)}")
         out.print("Reject the run, or waive each by name: --waive ID --because … --until YYYY-MM-DD")
         return
+    if done.in_spite_of:
+        out.print(done.in_spite_of, style="bold red")
     until = f", valid until {done.until}" if done.until else ""
     out.print(f"Signed: {done.decision}{until}. Statement: {done.statement}")

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+import sys
 from pathlib import Path
 
 from autodistill.cli.display import console
@@ -16,9 +17,10 @@ def run(asked: argparse.Namespace) -> int:
     from autodistill.run import gate
 
     if asked.repair:
-        from autodistill.ledger import Ledger
+        from autodistill.run import attest
 
-        print(Ledger(asked.ledger).repair() or "nothing to repair")
+        done = attest.book(asked.ledger, asked.trust).repair(attest.person()["by"])
+        print("\n".join(done) or "nothing to repair", file=sys.stderr if asked.json else sys.stdout)
     found = gate.verify(
         asked.what,
         gate.Options(

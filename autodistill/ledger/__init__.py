@@ -2,6 +2,7 @@
 
 from autodistill.ledger.accounts import Look, cost, row_hashes
 from autodistill.ledger.chain import KINDS, START, Line
+from autodistill.ledger.heads import Head, Heads, Voucher, uncovered
 from autodistill.ledger.ledger import Ledger
 
-__all__ = ["KINDS", "START", "Ledger", "Line", "Look", "cost", "row_hashes"]
+__all__ = ["KINDS", "START", "Head", "Heads", "Ledger", "Line", "Look", "Voucher", "cost", "row_hashes", "uncovered"]

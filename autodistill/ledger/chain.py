@@ -1,12 +1,12 @@
 """A file of JSON lines, each with its own SHA-256 and that of the line before: a change to any byte is found.
 
 ``sha256`` is over the line without it, ``previous`` is the ``sha256`` of the line before. Dropping the *last* lines is
-invisible to a chain, so the head is kept somewhere else too.
+invisible to a chain, so its head is signed beside it (``heads``) and may be kept somewhere else too.
 """
 
 import dataclasses
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from filelock import FileLock
 from autodistill import records
 from autodistill.errors import LedgerError
 
-Kind = Literal["policy", "shortlist", "look", "opening", "signature", "revocation", "rendered", "alias"]
+Kind = Literal["policy", "shortlist", "look", "opening", "signature", "revocation", "rendered", "alias", "repair"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 START = "0" * 64
 
@@ -55,15 +55,10 @@ def read(path: Path) -> tuple[tuple[Line, ...], list[str]]:
     return tuple(lines), faults
 
 
-def append(path: Path, kind: Kind, data: Mapping[str, Any], at: str | None) -> Line:
-    """Add a line to a whole ledger; it is on the disk when this returns. Call it under ``held``.
-
-    Raises ``LedgerError`` if the ledger is broken, or cannot be written (then nothing was added).
-    """
+def following(lines: Sequence[Line], kind: Kind, data: Mapping[str, Any], at: str | None) -> tuple[Line, bytes]:
+    """The line that comes after these, and its bytes; nothing is written."""
     if kind not in KINDS:
         raise ValueError(f"{kind!r} is none of {KINDS}")
-    lines, faults = read(path)
-    refuse(path, faults)
     line = Line(
         index=len(lines),
         previous=lines[-1].sha256 if lines else START,
@@ -72,13 +67,20 @@ def append(path: Path, kind: Kind, data: Mapping[str, Any], at: str | None) -> L
         data=records.plain(data),
     )
     text = _sealed(line)
+    return records.decode(text, Line), text
+
+
+def put(path: Path, text: bytes) -> None:
+    """Add a line's bytes; they are on the disk when this returns. Call it under ``held``.
+
+    Raises ``LedgerError`` if the ledger cannot be written (then nothing was added).
+    """
     try:
         _write(path, text + b"\n")
     except OSError as fault:
         raise LedgerError(
             f"it cannot be written ({fault.strerror}); the line was not added", where=str(path), do="make room for it"
         ) from None
-    return records.decode(text, Line)
 
 
 def refuse(path: Path, faults: list[str]) -> None:
@@ -108,7 +110,8 @@ def held(root: Path) -> Iterator[None]:
         root.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except OSError as fault:
-        raise LedgerError(f"the folder cannot be written ({fault.strerror})", where=str(root)) from None
+        do = "make it writable, or work in another folder (-C DIR)"
+        raise LedgerError(f"the folder cannot be written ({fault.strerror})", where=str(root), do=do) from None
     try:
         yield
     finally:

@@ -1,6 +1,6 @@
 """The door to a project's ledger: its chain of lines, and the accounts of its looks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,28 +8,24 @@ import msgspec
 import numpy.typing as npt
 
 from autodistill import records
-from autodistill.errors import LedgerError, LevelSpentError
-from autodistill.ledger import accounts, chain
+from autodistill.errors import LedgerError, LevelSpentError, UserError
+from autodistill.ledger import accounts, chain, heads
 from autodistill.ledger.accounts import Hashes, Look
 from autodistill.ledger.chain import START, Kind, Line
-
-Vouch = Callable[[Path, int, str, str], None]
-Vouched = Callable[[Path], tuple[int, str] | None]
 
 
 class Ledger:
     """``ledger.jsonl`` under ``root``, shared by the runs of a project; made on the first append.
 
     One write and one fsync a line, under a lock. Raises ``LedgerError`` wherever it is broken or cannot be written.
-    ``vouch`` is told of every new head (root, index, SHA-256, moment), to keep it or sign it outside of the chain, and
-    ``vouched`` gives the one that was kept last: nothing is added to a ledger from which that line is gone.
+    A ``voucher`` signs each line before it is written and the head after it, and nothing is added behind lines that no
+    signed head covers (``heads``). Without one the ledger is a chain, and no more.
     """
 
-    def __init__(self, root: Path, vouch: Vouch | None = None, vouched: Vouched | None = None) -> None:
+    def __init__(self, root: Path, voucher: heads.Voucher | None = None) -> None:
         self.root = root
         self.path = root / "ledger.jsonl"
-        self._vouch = vouch
-        self._vouched = vouched
+        self._voucher = voucher
 
     def append(self, kind: Kind, data: Mapping[str, Any], *, at: str | None = None) -> Line:
         """Add a line; it is on the disk when this returns. ``at`` is UTC, now if not given."""
@@ -40,7 +36,7 @@ class Ledger:
         """The line with this kind and data, added if it is not there: a continued run writes nothing twice."""
         with chain.held(self.root):
             wanted = msgspec.json.decode(records.encode(data))  # as it is read back: tuples are lists
-            same = [line for line in self.lines(kind) if line.data == wanted]
+            same = [line for line in self._covered() if line.kind == kind and line.data == wanted]
             return same[0] if same else self._add(kind, data, at)
 
     def look(
@@ -67,8 +63,9 @@ class Ledger:
         return tuple(line for line in lines if kind is None or line.kind == kind)
 
     def head(self) -> tuple[int, str]:
-        """Index and SHA-256 of the last line, (-1, zeros) while there is none: what to keep outside."""
-        lines = self.lines()
+        """Index and SHA-256 of the last line, (-1, zeros) while there is none: what to keep outside, and what a
+        statement names. Raises ``LedgerError`` where there is a voucher and lines that no signed head covers."""
+        lines = self._covered()
         return (lines[-1].index, lines[-1].sha256) if lines else (-1, START)
 
     def verify(self) -> list[str]:
@@ -82,40 +79,68 @@ class Ledger:
         return faults
 
     def settle(self) -> None:
-        """Have the head vouched for where a process ended between its last line and that; nothing to do otherwise."""
+        """Raise ``LedgerError`` where the ledger would take no line; where a process ended between its last line and
+        the head, that line's announcement becomes the head."""
         with chain.held(self.root):
-            lines = self.lines()
-            seen = self._kept_head()
-            if self._vouch is not None and seen is not None and seen[0] < len(lines) - 1:
-                self._vouch(self.root, lines[-1].index, lines[-1].sha256, lines[-1].at)
+            lines = self._covered()
+            if self._voucher is not None and lines and self._voucher.heads(self.root).head != _head(lines):
+                self._voucher.confirm(self.root)
 
-    def repair(self) -> str:
-        """Cut off a torn last line (one without its end) and say what was dropped; "" if there was none."""
+    def repair(self, by: str) -> tuple[str, ...]:
+        """Cut off a torn last line, and vouch for the ledger as it stands where nobody does; what was done, in words.
+
+        The second is written down as a line of its own: what an earlier line grants (a decision, an alias, pages) does
+        not stand any more, since nobody knows what was added or lost. Revocations and payments stay.
+        """
         with chain.held(self.root):
-            return chain.repair(self.path)
+            torn = chain.repair(self.path)
+            done = [torn] if torn else []
+            try:
+                self._covered()
+            except UserError as fault:
+                done.append(self._vouch_again(str(fault), by))
+            return tuple(done)
+
+    def granted(self, kind: Kind) -> tuple[Line, ...]:
+        """The lines of one kind since the last repair by hand: what an earlier one grants does not stand."""
+        lines = self.lines()
+        repaired = max((line.index for line in lines if line.kind == "repair"), default=-1)
+        return tuple(line for line in lines if line.kind == kind and line.index > repaired)
+
+    def _vouch_again(self, fault: str, by: str) -> str:
+        lines = self.lines()  # a chain that is broken itself is not mended by a signature
+        if self._voucher is None:
+            raise LedgerError("nobody is there to vouch for it", where=str(self.path))
+        line, text = chain.following(lines, "repair", {"because": fault, "by": by, "lines": len(lines)}, None)
+        self._put(line, text)
+        return (
+            f"{fault}; lines 1 to {len(lines)} are vouched for by hand (line {line.index + 1} says so): decisions, "
+            "aliases and pages from before do not stand any more"
+        )
 
     def _add(self, kind: Kind, data: Mapping[str, Any], at: str | None) -> Line:
-        """One line more; the new head is vouched for before the lock is given back."""
-        self._kept_head()
-        line = chain.append(self.path, kind, data, at)
-        if self._vouch is not None:
-            self._vouch(self.root, line.index, line.sha256, line.at)
+        line, text = chain.following(self._covered(), kind, data, at)
+        self._put(line, text)
         return line
 
-    def _kept_head(self) -> tuple[int, str] | None:
-        """The head that was kept last. Raises ``LedgerError`` where its line is gone: to add a line, and have the new
-        head vouched for, would hide that."""
-        seen = None if self._vouched is None else self._vouched(self.root)
-        if seen is None:
-            return None
+    def _put(self, line: Line, text: bytes) -> None:
+        """Announced, written, confirmed (``heads``)."""
+        if self._voucher is not None:
+            self._voucher.announce(self.root, line.index, line.sha256, line.at)
+        chain.put(self.path, text)
+        if self._voucher is not None:
+            self._voucher.confirm(self.root)
+
+    def _covered(self) -> tuple[Line, ...]:
+        """All lines; raises ``LedgerError`` where the chain is broken, or a line is there that no signed head covers:
+        to add one behind it, and have that vouched for, would hide it."""
         lines = self.lines()
-        if not 0 <= seen[0] < len(lines) or lines[seen[0]].sha256 != seen[1]:
-            raise LedgerError(
-                f"line {seen[0] + 1}, which its signed head names, was dropped or exchanged",
-                where=str(self.path),
-                do="restore it from a copy",
-            )
-        return seen
+        if self._voucher is not None:
+            why = heads.uncovered(lines, self._voucher.heads(self.root))
+            if why:
+                do = "restore it and its head from a copy, or see `autodistill verify --repair`"
+                raise LedgerError(why, where=str(self.path), do=do)
+        return lines
 
     @property
     def _folder(self) -> Path:
@@ -128,7 +153,7 @@ class Ledger:
         what = {"rows": records.digest(hashes.tobytes()), **what}
         share = alpha / times
         with chain.held(self.root):
-            paid = [line for line in self.lines() if line.kind in ("look", "opening")]
+            paid = [line for line in self._covered() if line.kind in ("look", "opening")]
             known = {digest: accounts.kept(self._folder, digest) for digest in {line.data["rows"] for line in paid}}
             mine = [line for line in paid if line.kind == kind]
             same = [line for line in mine if all(line.data[name] == value for name, value in what.items())]
@@ -152,6 +177,10 @@ class Ledger:
             place = {"count": hashes.size, "share": share, "alpha": alpha, "of": times, "used": used}
             line = self._add(kind, {**what, **place, "index": len(account) + 1}, at)
             return _look(line, [*mine, line], labels, replay=False)
+
+
+def _head(lines: Sequence[Line]) -> heads.Head:
+    return heads.Head(lines[-1].index, lines[-1].sha256)
 
 
 def _labels(mine: Sequence[Line], known: Mapping[str, Hashes], *more: str) -> dict[str, int]:

@@ -9,13 +9,15 @@ from typing import Any
 
 import msgspec
 
-from autodistill import __version__, report, signoff
+from autodistill import __version__, report, signoff, spec
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
 from autodistill.records import Finding, digest, encode
+from autodistill.records.trust import Trust
 from autodistill.report import signed as signing
 from autodistill.run.folder import write_whole
 
+TRUST = Path("policies/trust.yaml")
 STATEMENTS = "statements"
 FACTS, SEALED = f"{STATEMENTS}/facts.dsse.json", f"{STATEMENTS}/sealed.dsse.json"
 RECORDS = (
@@ -33,17 +35,26 @@ def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def person() -> str:
-    """Who runs this process: ``AUTODISTILL_RUN_BY``, or the user's name on this machine."""
+CLAIMED = "the word of its environment (AUTODISTILL_RUN_BY), not proven"
+ACCOUNT = "the account that its process ran under"
+
+
+def person() -> dict[str, str]:
+    """Who runs this process, by its own word: ``AUTODISTILL_RUN_BY``, or the account's name. ``by_from`` says which,
+    and ``account`` is the account's name in either case."""
     try:
-        return os.environ.get("AUTODISTILL_RUN_BY") or getpass.getuser()
+        account = getpass.getuser()
     except (KeyError, OSError):
-        return "unknown"
+        account = ""
+    said = os.environ.get("AUTODISTILL_RUN_BY")
+    return {"by": said or account or "unknown", "by_from": CLAIMED if said else ACCOUNT, "account": account}
 
 
-def book(root: Path | None = None) -> Ledger:
-    """The project's ledger, its head vouched for by this machine's auditor."""
-    return Ledger(root or Path("reports"), vouch=signoff.vouch, vouched=signoff.vouched)
+def book(root: Path | None = None, trust: Path = TRUST) -> Ledger:
+    """The project's ledger, each of its lines vouched for by this machine's auditor; it goes on behind a head of its
+    own, or of another auditor that ``trust`` lists."""
+    auditor = signoff.Auditor(lambda: spec.load_trust(trust) if trust.is_file() else Trust())
+    return Ledger(root or Path("reports"), auditor)
 
 
 def records_of(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
@@ -69,7 +80,7 @@ def attest(folder: Path, found: Mapping[str, Any], ledger: Ledger) -> tuple[str,
             "kind": found.get("kind", "search"),
             "created": found.get("created"),
             "at": now(),
-            "by": person(),
+            **person(),
             "ledger": {"index": index, "sha256": head},
             "certified": found.get("certified"),
             "finalist": found.get("finalist"),

@@ -18,6 +18,7 @@ from autodistill.run import attest, audit_record
 from autodistill.run.audit_record import Judged
 from autodistill.run.audited import AuditReport
 from autodistill.run.folder import RunFile, read_run, write_whole
+from autodistill.run.looked import audited
 from autodistill.run.ordered import account_of
 from autodistill.stats import Evidence
 
@@ -165,7 +166,7 @@ def _judge(table: Outside, asked: Asked, policy: Policy, ledger: Ledger | None) 
     """Pay for the look, then compute the findings at its share of the level."""
     paid = Paid(level=round(policy.alpha / policy.looks, 12))
     if ledger is not None:
-        paid = pay(table.row_digests, shortlist(table.digests, question(asked)), policy, ledger)
+        paid = pay(table.row_digests, audited(table.digests, question(asked)), policy, ledger)
     return judge(table.evidence, policy, paid, asked.teacher_saw)
 
 
@@ -212,16 +213,6 @@ def judged(findings: tuple[Finding, ...], parts: tuple[Finding, ...], policy: Po
         look=paid.look,
         spent=paid.spent,
     )
-
-
-def shortlist(digests: Mapping[str, str], question: Mapping[str, Any]) -> str:
-    """The one candidate of this look: what the models said, and of which classes, groups and clusters it is asked.
-
-    Whoever asks of other groups, or beside another control, looks again: else the groups that pass could be picked.
-    """
-    kept = {name: question[name] for name in ("positive", "favourable", "cluster", "cross")}
-    models = {who: digests[who] for who in ("teacher", "student", "control") if who in digests}
-    return digest(encode({**models, **kept, "groups": sorted(question["groups"])}))
 
 
 def _undecided(finding: Finding) -> Finding:

@@ -4,7 +4,6 @@ Of the audit split only the digests of rows are read until certification asks fo
 look is paid for.
 """
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,18 +14,17 @@ from urllib.parse import quote
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import pyarrow.parquet as pq
 
 from autodistill import auditor, data, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.errors import RunError, UserError
 from autodistill.records import Candidate, Entry, Features, Finding, Policy, Predictions, Reading, digest
 from autodistill.run import sealed
+from autodistill.run.looked import ROWS, row_digests
 from autodistill.spec.reader import read
 from autodistill.spec.table import read_data
 
 STUDENT = "student.onnx"
-ROWS = "rows.parquet"
 TRAIN = "train"
 UNKEPT = "its predictions were not kept by the search, and a run that is judged again trains nothing"
 
@@ -171,17 +169,6 @@ class Finished:
                     missing[name] = str(fault)
         reference = {**seen.reference, "missing": missing}
         return replace(seen, student=of_student, teacher=of_teacher, others=models, reference=reference)
-
-
-def row_digests(path: Path, split: str) -> npt.NDArray[Any]:
-    """The digests of one split's rows and nothing else of them; RunError where they cannot be read."""
-    try:
-        table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read(columns=["split", "row_digest"], use_threads=False)
-        at = table["split"].to_numpy(zero_copy_only=False) == split
-        return np.asarray(table["row_digest"].to_numpy(zero_copy_only=False)[at]).astype(str)
-    except (OSError, KeyError, ValueError) as fault:  # pyarrow's own errors are ValueErrors
-        why = " ".join(str(fault).split())[:120]
-        raise RunError(f"rows cannot be read: {why}", where=str(path), do="restore the file") from None
 
 
 def _key(entry: Mapping[str, Any]) -> str:

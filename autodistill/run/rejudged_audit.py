@@ -10,7 +10,7 @@ from autodistill.ledger import Ledger
 from autodistill.records import Policy, Predictions, plain
 from autodistill.run import audit_record, auditing, kept_rows
 from autodistill.run.audit_record import Judged
-from autodistill.run.finished import ROWS, row_digests
+from autodistill.run.looked import ROWS, audited, row_digests
 from autodistill.run.rejudged_search import ALLOWED
 from autodistill.stats import Evidence, wilson
 
@@ -27,7 +27,7 @@ def judged(
     data = found["data"]
     paid = auditing.pay(
         row_digests(folder / ROWS, next(iter(data["splits"]))),
-        auditing.shortlist(data["digests"], data["columns"]),
+        audited(data["digests"], data["columns"]),
         rules,
         book,
     )

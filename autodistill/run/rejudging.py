@@ -18,8 +18,9 @@ from autodistill.ledger import Ledger, row_hashes
 from autodistill.records import Policy, digest
 from autodistill.run import attest, rejudged_audit, rejudged_search
 from autodistill.run.exits import EXIT
-from autodistill.run.finished import ROWS, STUDENT, row_digests
+from autodistill.run.finished import STUDENT
 from autodistill.run.folder import read_run, write_whole
+from autodistill.run.looked import ROWS, row_digests
 from autodistill.run.progress import Progress, Watch, silent
 
 FOLDER = "policies"

@@ -1,28 +1,28 @@
 """A person's decision about a run: checked, tested once on sealed rows, signed, written down, or taken back."""
 
 import os
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from autodistill import __version__, journal, report, signoff, spec, verdict
-from autodistill.errors import RunError, SignatureError, UserError
+from autodistill import __version__, journal, report, signoff, spec
+from autodistill.errors import SignatureError, UserError
 from autodistill.ledger import Ledger
-from autodistill.records import Finding, Policy, digest, plain
-from autodistill.run import attest, sealed, verifying
+from autodistill.records import Finding, digest, plain
+from autodistill.records.trust import Trust
+from autodistill.run import attest, confirming, duties, verifying
+from autodistill.run.confirming import Confirmed
 from autodistill.run.folder import write_whole
 from autodistill.run.progress import Progress, Watch, silent
-from autodistill.signoff import Waiver
+from autodistill.run.waived import loud, waivers
+from autodistill.signoff import APPROVED, Waiver
 from autodistill.signoff.statements import Decided
 
-TRUST = Path("policies/trust.yaml")
-APPROVED = frozenset({"approved", "approved-with-conditions"})
+__all__ = ["APPROVED", "Request", "Signed", "loud", "sign", "waivers"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,13 +38,14 @@ class Request:
     conditions: tuple[str, ...] = ()
     because: str = ""
     days: int = 365
-    trust: Path = TRUST
+    trust: Path = attest.TRUST
     anyway: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signed:
-    """What came of it. ``statement`` is None where nothing was signed, because of ``open_tests``."""
+    """What came of it. ``statement`` is None where nothing was signed, because of ``open_tests``; ``in_spite_of`` names
+    what was waived, and how it had come out."""
 
     decision: Decided
     statement: Path | None
@@ -52,6 +53,7 @@ class Signed:
     sealed: Mapping[str, Any] = field(default_factory=dict)
     open_tests: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    in_spite_of: str = ""
 
 
 def sign(asked: Request, watch: Watch = silent) -> Signed:
@@ -63,149 +65,53 @@ def sign(asked: Request, watch: Watch = silent) -> Signed:
     """
     with journal.lock(asked.run):
         found = report.read(asked.run)
-        policy, ledger = spec.load_policy(asked.run / "policy.yaml"), attest.book()
+        policy, ledger = spec.load_policy(asked.run / "policy.yaml"), attest.book(trust=asked.trust)
         key = signoff.load(asked.key, os.environ.get("AUTODISTILL_KEY_PASSPHRASE"))
         trust = spec.load_trust(asked.trust)
-        _may(asked, key, trust, policy)
-        watch(Progress(phase="verify", text="verifying the run before it is signed"))
+        _may(asked, key, trust)
         ledger.settle()
-        _whole(asked, trust, ledger)
-        if asked.decision == "revoked":
+        if asked.decision == "revoked":  # what was changed since is no reason to let an approval stand
             return _revoke(asked, key, found, ledger)
-        opened: Mapping[str, Any] = {}
-        open_tests: tuple[Finding, ...] = ()
+        watch(Progress(phase="verify", text="verifying the run before it is signed"))
+        verifier = signoff.Asked(trust=trust, root=ledger.root, now=attest.now())
+        _whole(asked, verifier)
+        confirmed = Confirmed()
         if asked.decision in APPROVED:
-            opened, open_tests = _confirm(asked, found, policy, (ledger, trust), watch)
-            if open_tests:
-                return Signed(decision=asked.decision, statement=None, sealed=opened, open_tests=open_tests)
-        return _decide(asked, key, found, ledger, opened)
+            leave = {one.finding for one in asked.waivers}, asked.anyway
+            confirmed = confirming.confirm(asked.run, found, policy, (ledger, verifier), leave, watch)
+            if confirmed.open_tests:
+                tests = confirmed.open_tests
+                return Signed(decision=asked.decision, statement=None, sealed=confirmed.sealed, open_tests=tests)
+        return _decide(asked, key, found, ledger, confirmed)
 
 
-def _may(asked: Request, key: Ed25519PrivateKey, trust: Any, policy: Policy) -> None:
-    """Separation of duties: an approver's key, of a person who is not the one that ran the search."""
-    name = signoff.key_id(signoff.public_text(key))
-    mine = next((one for one in trust.keys if signoff.key_id(one.public) == name), None)
-    where = str(asked.trust)
-    if mine is None:
-        do = "add the line that `autodistill keygen` printed, with role: approver"
-        raise SignatureError(f"key {name[:12]} is not in the trust file", where=where, do=do)
-    if mine.role != "approver":
-        raise SignatureError(f"the key of {mine.name} is an {mine.role}'s", where=where, do="sign with an approver's")
-    if not mine.holds(attest.now()):
-        raise SignatureError(f"the key of {mine.name} does not hold today", where=where, do="see since and until")
-    ran = _ran_by(asked.run)
-    if (
-        ran.strip().casefold() in {asked.by.strip().casefold(), mine.name.strip().casefold()}
-        and not policy.same_person_may_approve
-    ):
-        do = "let somebody else decide, or set same_person_may_approve in the policy"
-        raise SignatureError(f"{ran} ran the search and may not approve it", where=str(asked.run), do=do)
+def _may(asked: Request, key: Ed25519PrivateKey, trust: Trust) -> None:
+    """An approver's key, of somebody else than who ran the search; and a decision that says what it is."""
+    owner = duties.approver(signoff.key_id(signoff.public_text(key)), trust, str(asked.trust))
+    duties.refuse(asked.run, asked.by, owner)
     if asked.decision == "approved" and (asked.waivers or asked.conditions):
-        raise SignatureError(
-            "an approval with waivers or conditions", where="--decision", do="say approved-with-conditions"
-        )
+        do = "say approved-with-conditions"
+        raise SignatureError("an approval with waivers or conditions", where="--decision", do=do)
     if asked.decision == "approved-with-conditions" and not (asked.waivers or asked.conditions):
         raise SignatureError("no condition and no waiver is given", where="--decision", do="add --condition or --waive")
 
 
-def _ran_by(run: Path) -> str:
-    path = run / attest.FACTS
-    if not path.is_file():
-        raise SignatureError("the facts of this run are not signed", where=str(path), do="run its search again")
-    return str(signoff.peek(path.read_bytes()).get("predicate", {}).get(signoff.OURS, {}).get("by", "unknown"))
-
-
-def _whole(asked: Request, trust: Any, ledger: Ledger) -> None:
+def _whole(asked: Request, verifier: signoff.Asked) -> None:
     """Nothing is signed on top of what does not hold."""
-    checks = verifying.facts(asked.run, signoff.Asked(trust=trust, root=ledger.root, now=attest.now()))
-    broken = [one for one in checks if not one.ok]
+    broken = [one for one in verifying.facts(asked.run, verifier) if not one.ok]
     if broken:
         what = f"does not verify: {broken[0].what}: {broken[0].why}"
         raise SignatureError(what, where=str(asked.run), do="see `autodistill verify`")
 
 
-def _confirm(
-    asked: Request, found: Mapping[str, Any], policy: Policy, held: tuple[Ledger, Any], watch: Watch
-) -> tuple[Mapping[str, Any], tuple[Finding, ...]]:
-    """The confirmatory test; what it found, and the tests (of both splits) that neither pass nor are waived."""
-    ledger, trust = held
-    audited = msgspec.convert(found["findings"], list[Finding])
-    tests = [f for f in audited if f.required]
-    opened: dict[str, Any] = {}
-    if found.get("kind", "search") == "search":
-        if not (found["certified"] or found["finalist"]):
-            raise RunError("there is no student to approve", where=str(asked.run), do="reject it, or search on")
-        predicted = sealed.power(asked.run, found, policy)
-        if predicted < sealed.POWER and not asked.anyway and not _opened_before(asked.run):
-            do = "--anyway opens it all the same; an inconclusive opening is spent and does not sign"
-            what = f"the sealed test would pass with {predicted:.0%} probability only"
-            raise SignatureError(what, where=str(asked.run), do=do)
-        watch(Progress(phase="sealed", text="opening the sealed split (written to the ledger first)"))
-        there = _opening_there(asked.run, signoff.Asked(trust=trust, root=ledger.root, now=attest.now()))
-        opening = there or sealed.open_for(asked.run, found, policy, ledger)
-        tests += [f for f in opening.findings if f.required]
-        opened = {
-            "verdict": plain(opening.verdict),
-            "findings": plain(opening.findings),
-            "look": dict(opening.look),
-            "power": round(predicted, 4),
-        }
-        if there is None:
-            _attest_opening(asked.run, opening, found, ledger)
-    waived = {one.finding for one in asked.waivers}
-    unknown = waived - {signoff.waivable(f) for f in tests}
-    if unknown:
-        raise SignatureError(
-            f"no required test is called {min(unknown)!r}", where="--waive", do="see `show RUN --json`"
-        )
-    return opened, tuple(f for f in tests if f.outcome != "PASS" and signoff.waivable(f) not in waived)
-
-
-def _opened_before(run: Path) -> bool:
-    return (run / attest.SEALED).is_file()
-
-
-def _opening_there(run: Path, asked: signoff.Asked) -> sealed.Opening | None:
-    """The opening that this run had, where its statement holds: earlier decisions rest on that file, so that it is
-    not made again. None where there was none, or its statement was not finished: then it is opened again, free."""
-    checks = verifying.sealed(run, asked)
-    if not checks or not all(one.ok for one in checks):
-        return None
-    said = signoff.peek((run / attest.SEALED).read_bytes())["predicate"][signoff.OURS]
-    findings = tuple(msgspec.convert(said["findings"], list[Finding]))
-    return sealed.Opening(findings=findings, verdict=verdict.judge(findings), look={**said["look"], "replay": True})
-
-
-def _attest_opening(run: Path, opening: sealed.Opening, found: Mapping[str, Any], ledger: Ledger) -> None:
-    """The auditor's statement about the sealed test: signed whatever it found, before anybody decides."""
-    key = f"candidates/{found['certified'] or found['finalist']}/student.onnx"
-    names = ("report.json", key, "sealed.parquet", "statements/predictions.sealed.parquet", "policy.yaml")
-    files = {name: digest((run / name).read_bytes()) for name in names}
-    index, head = ledger.head()
-    more = {
-        "version": __version__,
-        "run": found["name"],
-        "split": "sealed",
-        "at": attest.now(),
-        "look": dict(opening.look),
-        "findings": plain(opening.findings),
-        "ledger": {"index": index, "sha256": head},
-    }
-    made = signoff.facts(files, opening.verdict.decision, opening.findings, {"policy.yaml": files["policy.yaml"]}, more)
-    machine = signoff.auditor()
-    data = signoff.seal(made, machine)
-    write_whole(run / attest.SEALED, data)
-    line = {"what": "sealed", "run": found["name"], "report": files["report.json"], "statement": digest(data)}
-    ledger.once("signature", line | {"key": signoff.key_id(signoff.public_text(machine))})
-
-
 def _decide(
-    asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], ledger: Ledger, opened: Mapping[str, Any]
+    asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], ledger: Ledger, confirmed: Confirmed
 ) -> Signed:
     at = datetime.now(UTC)
     until = (at + timedelta(days=asked.days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     files = {**attest.records_of(asked.run, found), attest.FACTS: digest((asked.run / attest.FACTS).read_bytes())}
-    if opened:
+    given = [plain(one) | {"outcome": confirmed.outcomes.get(one.finding)} for one in asked.waivers]
+    if confirmed.sealed:
         files[attest.SEALED] = digest((asked.run / attest.SEALED).read_bytes())
     index, head = ledger.head()
     more = {
@@ -217,13 +123,17 @@ def _decide(
         "validUntil": until,
         "because": asked.because,
         "conditions": list(asked.conditions),
-        "waivers": [plain(one) for one in asked.waivers],
+        "waivers": given,
+        "in_spite_of": loud(given),
         "scope": {"purpose": (found.get("spec") or {}).get("purpose"), "student": _student(found)},
         "policy": {name: (found.get("policy") or {}).get(name) for name in ("name", "version", "sha256")},
         "policy_came_after": "rejudged" in found,
         "ledger": {"index": index, "sha256": head},
     }
-    return _put(asked, key, signoff.decision(files, asked.decision, more), found, ledger, until, opened)
+    done = Signed(
+        decision=asked.decision, statement=None, until=until, sealed=confirmed.sealed, in_spite_of=loud(given)
+    )
+    return _put(asked, key, signoff.decision(files, asked.decision, more), found, ledger, done)
 
 
 def _student(found: Mapping[str, Any]) -> str | None:
@@ -238,8 +148,7 @@ def _put(
     statement: Mapping[str, Any],
     found: Mapping[str, Any],
     ledger: Ledger,
-    until: str,
-    opened: Mapping[str, Any],
+    done: Signed,
 ) -> Signed:
     data = signoff.seal(statement, key)
     sha = digest(data)
@@ -254,12 +163,11 @@ def _put(
         "decision": asked.decision,
         "by": asked.by,
         "role": asked.role,
-        "until": until,
+        "until": done.until,
         "key": signoff.key_id(signoff.public_text(key)),
     }
     ledger.append("signature", line)
-    notes = _rendered(asked.run, ledger)
-    return Signed(decision=asked.decision, statement=path, until=until, sealed=opened, notes=notes)
+    return replace(done, statement=path, notes=_rendered(asked.run, ledger))
 
 
 def _rendered(run: Path, ledger: Ledger) -> tuple[str, ...]:
@@ -307,22 +215,3 @@ def _revoke(asked: Request, key: Ed25519PrivateKey, found: Mapping[str, Any], le
     )
     write_whole(path, data)
     return Signed(decision="revoked", statement=path, notes=_rendered(asked.run, ledger))
-
-
-def waivers(ids: Sequence[str], because: str, by: str, until: str) -> tuple[Waiver, ...]:
-    """One waiver a finding, all with one reason and one expiry."""
-    if ids and not because.strip():
-        raise SignatureError("a waiver without its reason", where="--because", do="say why the test may be waived")
-    if ids and not until:
-        raise SignatureError("a waiver without its end", where="--until", do="give a UTC day, YYYY-MM-DD")
-    if ids and not _to_come(until):
-        raise SignatureError(f"{until!r} is no day to come", where="--until", do="give a UTC day, YYYY-MM-DD")
-    return tuple(Waiver(finding=one, because=because, by=by, until=until) for one in ids)
-
-
-def _to_come(day: str) -> bool:
-    """Whether this is a UTC day, written YYYY-MM-DD, that has not ended."""
-    try:
-        return bool(re.fullmatch(r"\d{4}-\d{2}-\d{2}", day)) and date.fromisoformat(day) >= datetime.now(UTC).date()
-    except ValueError:
-        return False

@@ -32,8 +32,12 @@ def auditor() -> Ed25519PrivateKey:
     """The machine's own key, made at its first use (mode 0600). Raises ``SignatureError`` where it cannot be."""
     path = auditor_path()
     if not path.exists():
-        with contextlib.suppress(FileExistsError):  # another process was faster: its key is the key
-            make(path)
+        try:
+            with contextlib.suppress(FileExistsError):  # another process was faster: its key is the key
+                make(path)
+        except SignatureError as fault:
+            do = "this machine's auditor signs what a run finds: make that folder writable, or set XDG_CONFIG_HOME"
+            raise SignatureError(fault.what, where=fault.where, do=do) from None
     return load(path)
 
 
@@ -55,6 +59,10 @@ def make(path: Path, passphrase: str | None = None) -> Ed25519PrivateKey:
         finally:
             part.unlink()
     except FileExistsError:
+        if not path.exists():  # a file stands where its folder should be
+            raise SignatureError(
+                "the key cannot be written (not a folder)", where=str(path.parent), do="--out"
+            ) from None
         raise
     except OSError as fault:
         raise SignatureError(f"the key cannot be written ({fault.strerror})", where=str(path), do="--out") from None

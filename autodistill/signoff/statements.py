@@ -19,6 +19,7 @@ OURS = "autodistill"
 """The one key that we add to a Test Result: consumers ignore what they do not know."""
 
 RESULT: Mapping[str, str] = {"PASS": "PASSED", "FAIL": "FAILED", "INCONCLUSIVE": "WARNED", "BROKEN": "FAILED"}
+APPROVED = frozenset({"approved", "approved-with-conditions"})
 Decided = Literal["approved", "approved-with-conditions", "rejected", "revoked"]
 
 
