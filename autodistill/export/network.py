@@ -87,8 +87,8 @@ def _traced(module: "nn.Module", shapes: Shapes) -> Any:
 
     rows = torch.export.Dim("N")
     example = (
-        torch.zeros(2, shapes.numeric),
-        torch.zeros(2, len(shapes.cardinalities), dtype=torch.int64),
+        torch.zeros(2, *shapes.shape),
+        torch.zeros(2, shapes.coded, dtype=torch.int64),
     )
     with quiet():
         program = torch.onnx.export(

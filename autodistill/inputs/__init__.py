@@ -1,8 +1,11 @@
 """Modalities: what turns columns of the table into tensors.
 
-A modality is one file with one frozen dataclass; ``fit(features, y, classes)`` gives an ``Encoding``. An encoding *is*
-an ONNX graph fitted on the train split. Training tensors are that graph's own output, and the graph goes into every
-artefact, so there is no second implementation of the preparation that could drift.
+A modality is one file with one frozen dataclass; ``fit(features, y, classes)`` gives an ``Encoding``. One that takes
+its input from a single column names it in a field ``column``, and ``read(cells, where, folder)`` decodes that column's
+Arrow cells to one array [N, ...] of uint8, float32 or (text) object, or raises ``TableError`` with the row.
+
+An encoding *is* an ONNX graph fitted on the train split. Training tensors are that graph's own output, and the graph
+goes into every artefact, so there is no second implementation of the preparation that could drift.
 """
 
 from dataclasses import dataclass
@@ -14,18 +17,34 @@ import numpy as np
 from autodistill.records import Features, FloatArray, IntArray, digest
 
 Form = Literal["split", "matrix"]
-Inputs = tuple[tuple[str, Literal["string", "float"]], ...]
+Modality = Literal["table", "image", "text", "audio", "series"]
+MODALITIES: tuple[Modality, ...] = ("table", "image", "text", "audio", "series")
+Inputs = tuple[tuple[str, Literal["string", "float", "uint8"]], ...]
 
 NUMERIC, CODES, FEATURES = "/numeric", "/codes", "/features"  # a slash first: no column is called so
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
-    """What a student is built for: ``numeric`` columns, ``cardinalities`` of the coded columns, ``classes``."""
+    """What a student is built for: ``numeric`` numbers a row in the shape ``size`` (a table's row is flat), ``coded``
+    codes a row with the ``cardinalities`` of their columns (a text has one: its vocabulary), ``classes``."""
 
     numeric: int
     cardinalities: tuple[int, ...]
     classes: int
+    modality: Modality = "table"
+    size: tuple[int, ...] = ()
+    length: int | None = None
+
+    @property
+    def coded(self) -> int:
+        """Codes a row: one a coded column, or a text's tokens."""
+        return len(self.cardinalities) if self.length is None else self.length
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of a row's numbers."""
+        return self.size or (self.numeric,)
 
     @property
     def table(self) -> int:
@@ -37,10 +56,13 @@ class Shapes:
 class Encoding:
     """A fitted front end in two forms, each a serialised ONNX model on rank-1 raw columns (string or float32).
 
-    ``split`` (for networks): ``/numeric`` float32 [N, K], imputed and scaled, and ``/codes`` int64 [N, M]; an output is
-    absent where there is no such column. Codes index ONE table of ``sum(cardinalities)`` rows: offset of the column
-    + code, where code 0 is missing, 1 unseen (or rare), then the categories ordered by their train target rate.
-    ``matrix`` (for trees): ``/features`` float32 [N, F] in order of ``inputs``: imputed numbers, and codes as ordinals.
+    ``split`` (for networks): ``/numeric`` float32 [N, K], imputed and scaled ([N, *size] where a row is no flat list of
+    numbers: an image [N, C, H, W], a series or a spectrogram [N, C, T]), and ``/codes`` int64 [N, M] (a text: [N,
+    length] tokens, 0 fills up); an output is absent where there is no such column. Codes index ONE table of
+    ``sum(cardinalities)`` rows: offset of the column + code, where code 0 is missing, 1 unseen (or rare), then the
+    categories ordered by their train target rate.
+    ``matrix`` (for trees): ``/features`` float32 [N, F] in order of ``inputs``: imputed numbers, and codes as ordinals;
+    of the other modalities what their files say.
     """
 
     inputs: Inputs
@@ -48,6 +70,9 @@ class Encoding:
     cardinalities: tuple[int, ...]
     split: bytes
     matrix: bytes
+    modality: Modality = "table"
+    size: tuple[int, ...] = ()
+    length: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -67,7 +92,14 @@ class Encoding:
 
     def shapes(self, classes: int) -> Shapes:
         """What to build a student for; ``classes`` is 1 for regression."""
-        return Shapes(numeric=self.numeric, cardinalities=self.cardinalities, classes=classes)
+        return Shapes(
+            numeric=self.numeric,
+            cardinalities=self.cardinalities,
+            classes=classes,
+            modality=self.modality,
+            size=self.size,
+            length=self.length,
+        )
 
     def graph(self, form: Form = "split") -> Any:
         """The front end alone, as an ``onnx.ModelProto``."""
@@ -76,7 +108,7 @@ class Encoding:
         return onnx.load_model_from_string(self.split if form == "split" else self.matrix)
 
     def apply(self, features: Features) -> tuple[FloatArray, IntArray]:
-        """``numeric`` float32 [n, K] and ``codes`` int64 [n, M] of raw rows, computed by the graph itself."""
+        """``numeric`` float32 [n, K] (or [n, *size]) and ``codes`` int64 [n, M] of raw rows, by the graph itself."""
         found = _outputs(self.split, features)
         rows = self._rows(features)
         numeric = found.get(NUMERIC, np.empty((rows, 0), np.float32))
@@ -86,13 +118,6 @@ class Encoding:
         """``features`` float32 [n, F] of raw rows, for trees and for teachers that take one matrix."""
         matrix: FloatArray = _outputs(self.matrix, features)[FEATURES]
         return matrix
-
-    def example(self, rows: int = 1) -> Features:
-        """Rows of the right names and types, for exporting: zeros and missing strings."""
-        return {
-            name: np.full(rows, "", dtype=object) if kind == "string" else np.zeros(rows, np.float32)
-            for name, kind in self.inputs
-        }
 
     def _rows(self, features: Features) -> int:
         return len(features[self.inputs[0][0]])

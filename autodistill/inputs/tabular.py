@@ -6,14 +6,14 @@ are coded by one LabelEncoder a column and stacked the same way: the graph is on
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 from pydantic.fields import Field
 
 from autodistill.errors import TableError
-from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Inputs
+from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Inputs, Modality
 from autodistill.records import Features, FloatArray
 
 MISSING_KEYS = ("", "nan", "None", "<NA>")  # ONNX Runtime turns None and NaN in a string column into words
@@ -25,6 +25,8 @@ SMOOTHING = 10.0  # rows of the overall rate that are mixed into a category's ow
 @dataclass(frozen=True)
 class Tabular:
     """A table's columns: numbers imputed and scaled, categories coded in order of their train target rate."""
+
+    modality: ClassVar[Modality] = "table"
 
     min_rows: Annotated[int, Field(ge=1, description="a category of fewer train rows is coded as unseen")] = 3
     categories: Annotated[int, Field(ge=1, description="most categories kept of a column, by frequency")] = 256

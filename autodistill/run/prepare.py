@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from autodistill import __version__, data, measure, plugins, teacher
 from autodistill.errors import SpecError
-from autodistill.inputs import Encoding
+from autodistill.inputs import MODALITIES, Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Reading, digest, encode
 from autodistill.run.folder import RunFile, refuse_change, write_whole
@@ -96,12 +96,7 @@ def prepare(
         seed=spec.seed,
         folder=folder,
         cache=cache_folder(),
-        refit=lambda names: _fit(
-            spec,
-            {name: column for name, column in dataset.rows("train").items() if name in names},
-            dataset.y[dataset.splits["train"]],
-            dataset.classes,
-        ),
+        refit=columns_of(spec, dataset),
     )
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
@@ -115,6 +110,15 @@ def refuse(spec: Spec, dataset: Dataset) -> None:
             where=f"{spec.path}: data.task",
             do="name classes as the target",
         )
+    modality = plugins.find("inputs", spec.data.input[0]).modality
+    for branch in spec.space.branches:
+        able = getattr(plugins.find("students", branch.family), "forms", MODALITIES)
+        if modality not in able:
+            raise SpecError(
+                f"{branch.family} reads {' or '.join(able)}, the input is of the kind {modality}",
+                where=f"{spec.path}: student",
+                do="take it out of the list",
+            )
     for arm in spec.space.arms:
         least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
         if len(dataset.classes) < least:
@@ -128,6 +132,12 @@ def refuse(spec: Spec, dataset: Dataset) -> None:
 def fit_encoding(spec: Spec, dataset: Dataset) -> Encoding:
     """The front end, fitted on the train split."""
     return _fit(spec, dataset.rows("train"), dataset.y[dataset.splits["train"]], dataset.classes)
+
+
+def columns_of(spec: Spec, dataset: Dataset) -> Callable[[frozenset[str]], Encoding]:
+    """What fits the front end of some of the columns, on the train split."""
+    y, classes = dataset.y[dataset.splits["train"]], dataset.classes
+    return lambda names: _fit(spec, {k: v for k, v in dataset.rows("train").items() if k in names}, y, classes)
 
 
 def _fit(spec: Spec, features: Features, y: npt.NDArray[Any], classes: tuple[str, ...]) -> Encoding:

@@ -49,6 +49,12 @@ class Core:
         """value · weightᵀ + bias, as ``nn.Linear`` keeps them."""
         return self.add("Gemm", [value, self.weight(weight), self.weight(bias)], transB=1)
 
+    def numbers(self, inputs: Shapes) -> str:
+        """The numbers of a row as a flat list [N, K]."""
+        if len(inputs.shape) == 1:
+            return NUMERIC
+        return self.add("Reshape", [NUMERIC, self.constant("numbers", np.array([-1, inputs.numeric]))])
+
     def looked_up(self, table: str) -> str:
         """The rows [N, M, width] of a table that the codes name."""
         return self.add("Gather", [self.weight(table), CODES])
@@ -59,12 +65,12 @@ class Core:
 
         for node in self._nodes:
             node.output[:] = [LOGITS if name == logits else name for name in node.output]
-        given = ((NUMERIC, TensorProto.FLOAT, inputs.numeric), (CODES, TensorProto.INT64, len(inputs.cardinalities)))
+        given = ((NUMERIC, TensorProto.FLOAT, inputs.shape), (CODES, TensorProto.INT64, (inputs.coded,)))
         read = {name for node in self._nodes for name in node.input}
         graph = helper.make_graph(
             self._nodes,
             "core",
-            [helper.make_tensor_value_info(name, kind, ["N", width]) for name, kind, width in given if name in read],
+            [helper.make_tensor_value_info(name, kind, ["N", *shape]) for name, kind, shape in given if name in read],
             [helper.make_tensor_value_info(LOGITS, TensorProto.FLOAT, ["N", outputs])],
             list(self._constants.values()),
         )

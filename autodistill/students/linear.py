@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic.fields import Field
 
-from autodistill.inputs import NUMERIC, Shapes
+from autodistill.inputs import Shapes
 from autodistill.students import embedded
 from autodistill.students._network import Core
 
@@ -26,7 +26,7 @@ class Linear:
     ] = None
 
     def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
-        """A module from numeric [n, K] and codes [n, M] to logits [n, outputs]."""
+        """A module from numeric [n, K] (or [n, *size]) and codes [n, M] to logits [n, outputs]."""
         import torch
         from torch import nn
 
@@ -44,7 +44,8 @@ class Linear:
                     self.table = embedded(inputs, outputs, 0.1)
 
             def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
-                scores = nn.functional.linear(numeric, self.weight, self.bias) if inputs.numeric else self.bias
+                flat = numeric.flatten(1)
+                scores = nn.functional.linear(flat, self.weight, self.bias) if inputs.numeric else self.bias
                 return scores + self.table(codes).sum(dim=1) if inputs.cardinalities else scores
 
             def onnx(self) -> Any:
@@ -55,7 +56,7 @@ class Linear:
 
 def _graph(inputs: Shapes, outputs: int, core: Core) -> Any:
     """What ``forward`` computes, operator by operator."""
-    scores = core.dense(NUMERIC, "weight", "bias") if inputs.numeric else core.weight("bias")
+    scores = core.dense(core.numbers(inputs), "weight", "bias") if inputs.numeric else core.weight("bias")
     if inputs.cardinalities:
         axis = core.constant("axis", np.array([1]))
         scores = core.add("Add", [scores, core.add("ReduceSum", [core.looked_up("table.weight"), axis], keepdims=0)])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic.fields import Field
 
-from autodistill.inputs import NUMERIC, Shapes
+from autodistill.inputs import Shapes
 from autodistill.students import embedded
 from autodistill.students._network import Core
 
@@ -35,7 +35,7 @@ class Mlp:
     ] = None
 
     def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
-        """A module from numeric [n, K] and codes [n, M] to logits [n, outputs]."""
+        """A module from numeric [n, K] (or [n, *size]) and codes [n, M] to logits [n, outputs]."""
         return _module(self, inputs, outputs)
 
 
@@ -53,7 +53,7 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
 
         def __init__(self) -> None:
             super().__init__()
-            wide = columns * (1 + frequencies) + len(inputs.cardinalities) * options.embedding
+            wide = columns * (1 + frequencies) + inputs.coded * options.embedding
             if inputs.cardinalities:
                 self.table = embedded(inputs, options.embedding, 0.3)
             if columns and frequencies:
@@ -70,9 +70,10 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
             self.layers = nn.Sequential(*layers, nn.Linear(wide, outputs))
 
         def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
-            parts = [numeric] if columns else []
+            flat = numeric.flatten(1)
+            parts = [flat] if columns else []
             if columns and frequencies:
-                parts.append((numeric.index_select(1, self.column) * self.frequency + self.phase).sin())
+                parts.append((flat.index_select(1, self.column) * self.frequency + self.phase).sin())
             if inputs.cardinalities:
                 parts.append(self.table(codes).flatten(1))
             return self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))  # type: ignore[no-any-return]
@@ -86,13 +87,14 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
 def _graph(options: Mlp, inputs: Shapes, outputs: int, core: Core) -> Any:
     """What ``forward`` computes when nothing is dropped, operator by operator."""
     frequencies = 2 * options.periodic
-    parts = [NUMERIC] if inputs.numeric else []
-    if inputs.numeric and frequencies:
+    numbers = core.numbers(inputs) if inputs.numeric else ""
+    parts = [numbers] if numbers else []
+    if numbers and frequencies:
         column = core.constant("column", np.arange(inputs.numeric).repeat(frequencies))
-        spread = core.add("Mul", [core.add("Gather", [NUMERIC, column], axis=1), core.weight("frequency")])
+        spread = core.add("Mul", [core.add("Gather", [numbers, column], axis=1), core.weight("frequency")])
         parts.append(core.add("Sin", [core.add("Add", [spread, core.weight("phase")])]))
     if inputs.cardinalities:
-        flat = core.constant("flat", np.array([-1, len(inputs.cardinalities) * options.embedding]))
+        flat = core.constant("flat", np.array([-1, inputs.coded * options.embedding]))
         parts.append(core.add("Reshape", [core.looked_up("table.weight"), flat]))
     value = parts[0] if len(parts) == 1 else core.add("Concat", parts, axis=1)
     step = 3 if options.dropout else 2  # entries of ``layers`` a hidden layer
