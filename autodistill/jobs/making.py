@@ -135,11 +135,11 @@ def _network(candidate: Candidate, shop: Workshop) -> Any:
 
 
 def _export(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:
-    """Traced once a shape: after that only weights are put in."""
+    """Traced once a shape, if it is: after that only weights are put in."""
     encoding = shop.encoding_of(candidate)
     traced = "template/" + digest(encode(canonical([candidate.family, candidate.student])))
     if traced not in shop.kept:
-        shop.kept[traced] = export.trace(network, encoding.shapes(shop.outputs))
+        shop.kept[traced] = export.template_of(network, encoding.shapes(shop.outputs))
     return export.export(
         encoding,
         network.cpu(),
