@@ -112,8 +112,8 @@ def difference(first: Any, second: Any, level: float) -> dict[str, float]:
 
 
 def wrong(shop: Workshop, predictions: Predictions) -> Any:
-    """Which audit rows are decided wrongly, bool [n]."""
-    return predictions.decisions != shop.dataset.y[shop.dataset.splits["audit"]]
+    """Which rows of the predictions' split are decided wrongly, bool [n]."""
+    return predictions.decisions != shop.dataset.y[shop.dataset.splits[predictions.view]]
 
 
 def shown(shop: Workshop, one: Beside, teacher: Any) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Everything a run knows, as the one report that is written, rendered and copied: see ``report.json`` in the docs."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ def compose(
         "certified": None if found.chosen is None else found.chosen.entry.candidate.key,
         "finalist": None if found.finalist is None else found.finalist.entry.candidate.key,
         "front": [finished[at].candidate.key for at in front],
+        "front_errors": _intervals(shop, [finished[at] for at in front]),
         "teacher": _teacher(spec, shop, found),
         "entries": plain(every),
         "controls": _controls(shop, controls),
@@ -101,6 +102,7 @@ def compose(
             "runtime_floor": plain(found.teacher_readings.get("runtime_floor")),
             "machine": shop.lab.device,
             "notes": list(controller.notes),
+            "rungs": controller.fidelity(),
         },
         "cost": dict(cost),
         "spec": {
@@ -124,6 +126,20 @@ def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:
         value = entry.error if name == "error" else _value(verdict.reading(entry.readings, name))
         point.append(float("inf") if value is None else value)
     return point
+
+
+def _intervals(shop: Workshop, entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
+    """Of each on the front its error on the search split with an interval, and how much oftener it errs on the same
+    rows than the most accurate: two whose interval holds 0 are not told apart by these rows."""
+    if not shop.dataset.classes or not entries:
+        return {}
+    alpha = shop.policy.alpha
+    paths = {one.candidate.key: shop.home(one.candidate) / "student.onnx" for one in entries}
+    wrong = {key: beside.wrong(shop, shop.predict(path, "search")) for key, path in paths.items()}
+    best = wrong[min(entries, key=lambda one: (one.error, one.candidate.key)).candidate.key]
+    return {
+        key: {**beside.share(one, alpha), "behind": beside.difference(one, best, alpha)} for key, one in wrong.items()
+    }
 
 
 def _teacher(spec: Spec, shop: Workshop, found: Certification) -> dict[str, Any]:
