@@ -19,8 +19,9 @@ def row_digests(path: Path, split: str) -> npt.NDArray[Any]:
     """The digests of one split's rows and nothing else of them; RunError where they cannot be read."""
     try:
         table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read(columns=["split", "row_digest"], use_threads=False)
-        at = table["split"].to_numpy(zero_copy_only=False) == split
-        return np.asarray(table["row_digest"].to_numpy(zero_copy_only=False)[at]).astype(str)
+        # As lists: for arrays of text pyarrow opens pandas, which a verifier has no other need of.
+        at = np.array(table["split"].to_pylist(), dtype=object) == split
+        return np.array(table["row_digest"].to_pylist(), dtype=object)[at].astype(str)
     except (OSError, KeyError, ValueError) as fault:  # pyarrow's own errors are ValueErrors
         why = " ".join(str(fault).split())[:120]
         raise RunError(f"rows cannot be read: {why}", where=str(path), do="restore the file") from None
