@@ -117,7 +117,7 @@ def kept(folder: Path, digest: str) -> Hashes:
     """The hashes with this digest; raises ``LedgerError`` if they are missing or were changed."""
     path = folder / f"{digest}.npy"
     try:
-        data = path.read_bytes()
+        data = path.read_bytes() if path.is_file() else b""  # reading a pipe would wait for ever
         hashes: Hashes = np.load(io.BytesIO(data), allow_pickle=False)
     except (OSError, ValueError, EOFError):
         fault = "are missing or unreadable"

@@ -38,7 +38,12 @@ class Line:
 
 def read(path: Path) -> tuple[tuple[Line, ...], list[str]]:
     """The lines of a ledger and all that is wrong with its bytes; a ledger that is not there is empty."""
-    data = path.read_bytes() if path.exists() else b""
+    if path.exists() and not path.is_file():  # reading a pipe would wait for ever
+        return (), ["it is no file"]
+    try:
+        data = path.read_bytes() if path.exists() else b""
+    except OSError as fault:
+        return (), [f"it cannot be read ({fault.strerror})"]
     *whole, torn = data.split(b"\n")
     lines: list[Line] = []
     faults: list[str] = []

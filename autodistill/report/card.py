@@ -94,6 +94,7 @@ def _decisions(report: Mapping[str, Any]) -> str:
     lines = [
         f"- {_plain(one['decision'])} by {_plain(one.get('by'))} ({_plain(one.get('role'))}), {_plain(one.get('at'))}"
         + (f", valid until {_plain(one['validUntil'])}" if one.get("validUntil") else "")
+        + (f"; **{_plain(one['in_spite_of'])}**" if one.get("in_spite_of") else "")
         + "".join(f"; condition: {_plain(condition)}" for condition in one.get("conditions") or ())
         for one in found
     ]

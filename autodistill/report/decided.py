@@ -27,6 +27,7 @@ def _shown(statement: Mapping[str, Any]) -> dict[str, Any]:
     if "decision" in said:
         title = DECIDED.get(str(said["decision"]), str(said["decision"]))
         who = f"{said.get('by')}, {said.get('role')}"
+        lines += [str(said["in_spite_of"])] if said.get("in_spite_of") else []
         lines += [f"valid until {said['validUntil']}"] if said.get("validUntil") else []
         lines += [f"because: {said['because']}"] if said.get("because") else []
         lines += [f"condition: {one}" for one in said.get("conditions") or ()]
@@ -39,4 +40,5 @@ def _shown(statement: Mapping[str, Any]) -> dict[str, Any]:
         who, at = "the auditor (a machine's key)", ours.get("at")
         counts = [f"{len(said.get(name) or ())} {word}" for name, word in TESTS]
         lines.append(f"{said.get('result')}: {', '.join(counts)}")
+        lines += [f"run by {ours['by']}: {ours['by_from']}"] if ours.get("by_from") else []
     return {"title": title, "who": who, "at": str(at or ""), "lines": lines, "file": statement.get("file", "")}

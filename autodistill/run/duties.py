@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autodistill import signoff, spec
+from autodistill import signoff
 from autodistill.errors import SignatureError
 from autodistill.records.trust import Trust
-from autodistill.run import attest
+from autodistill.run import attest, vouched
 from autodistill.run.vouched import content
 
 
@@ -43,7 +43,7 @@ def faults(run: Path, said: Mapping[str, Any], owner: str) -> list[str]:
     """Whoever ran the search does not approve it, by name or by the name of the key, unless the policy lets them."""
     ran = {str(_ran(run).get(name) or "").strip().casefold() for name in ("by", "account")} - {""}
     names = {str(said["by"]).strip().casefold(), owner.strip().casefold()}
-    if ran & names and not spec.load_policy(run / "policy.yaml").same_person_may_approve:
+    if ran & names and not vouched.rules(run).same_person_may_approve:
         return [f"{said['by']} ran the search"]
     return []
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from autodistill import signoff, spec, verdict
+from autodistill import signoff, verdict
 from autodistill.errors import SignatureError
 from autodistill.ledger import Head, Ledger, Line, row_hashes
 from autodistill.records import Finding, digest
@@ -52,7 +52,7 @@ def _opening(run: Path, statement: Mapping[str, Any], lines: Sequence[Line], hea
     """The opening is a line that the statement vouches for, of these rows, this policy, this student; its tests are of
     these rows, at its share."""
     files, said = signoff.digests(statement), statement["predicate"][signoff.OURS]
-    rules = spec.load_policy(run / "policy.yaml")
+    rules = vouched.rules(run)
     student = [sha for name, sha in files.items() if name.endswith("student.onnx")]
     wanted = {
         "rows": digest(row_hashes(row_digests(run / "sealed.parquet", "sealed")).tobytes()),

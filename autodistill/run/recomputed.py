@@ -11,9 +11,10 @@ from typing import Any
 
 import msgspec
 
-from autodistill import spec, verdict
+from autodistill import verdict
 from autodistill.ledger import Head, Line, row_hashes
 from autodistill.records import Candidate, Finding, LimitKind, Policy, Reading, digest, encode
+from autodistill.run import vouched
 from autodistill.run.looked import ROWS, audited, row_digests
 from autodistill.run.vouched import content
 
@@ -40,7 +41,7 @@ def look(run: Path, found: Mapping[str, Any], lines: Sequence[Line], head: Head)
     said = (found.get("method") or {}).get("looks") or {}
     if not said:
         return ["the report names no look: its audit split was not read, or not through this ledger"]
-    rules = spec.load_policy(run / "policy.yaml")
+    rules = vouched.rules(run)
     share = rules.alpha / rules.looks
     wanted = {"rows": _rows(run, found), "policy": rules.sha256, "shortlist": _shortlist(found), "of": rules.looks}
     known = [line for line in lines[: head.index + 1] if line.kind == "look"]
@@ -107,7 +108,7 @@ def _listed(found: Mapping[str, Any], before: Sequence[Line], rules: Policy) -> 
 
 def levels(run: Path, found: Mapping[str, Any]) -> list[str]:
     """Each candidate was tested at the level that the ordered procedure gives it, each test at its candidate's."""
-    rules = spec.load_policy(run / "policy.yaml")
+    rules = vouched.rules(run)
     share = rules.alpha / rules.looks
     if found.get("kind", SEARCH) != SEARCH:
         return list(_at(found["findings"], share, "the student"))
@@ -131,7 +132,7 @@ def _at(findings: Sequence[Mapping[str, Any]], level: float, whose: str) -> Iter
 
 def outcomes(run: Path, found: Mapping[str, Any]) -> list[str]:
     """Everything that the policy requires is there, is required, and passes only where its limit is kept."""
-    rules = spec.load_policy(run / "policy.yaml")
+    rules = vouched.rules(run)
     groups = {name: tuple(sorted(set(counts) - {verdict.UNKNOWN})) for name, counts in found["data"]["groups"].items()}
     names = verdict.constraint_names(rules, groups)
     listed = [(str(one["key"]), one["findings"]) for one in found["shortlist"] if one["findings"]]
@@ -219,9 +220,11 @@ def claims(found: Mapping[str, Any], statement: Mapping[str, Any], ours: Mapping
     for name, outcomes_ in by.items():
         if sorted(said[name]) != sorted(f.id for f in findings if f.required and f.outcome in outcomes_):
             wrong.append(f"the signed facts give other tests ({name}) than the report")
-    for name in ("certified", "finalist"):
-        if ours.get(name) != found.get(name):
-            wrong.append(f"the signed facts name another student as {name} than the report")
+    named = {"run": found["name"], "kind": found.get("kind", SEARCH)}
+    named |= {name: found.get(name) for name in ("certified", "finalist")}
+    wrong += [
+        f"the signed facts give another {name} than the report" for name in named if ours.get(name) != named[name]
+    ]
     return wrong
 
 

@@ -41,7 +41,8 @@ def decision(checks: Checks, run: Path, asked: Asked) -> None:
         )
         checks.faults("decision: about these files", lambda: _about(run, statement, line))
         approves = said["decision"] in APPROVED
-        checks.add("decision: approves", approves, f"{said['decision']} by {said['by']} ({said['role']})")
+        who = f"{said['decision']} by {said['by']} ({said['role']}), run {said['run']}"
+        checks.add("decision: approves", approves, who)
         if approves:
             _in_force(checks, run, asked, said, key)
         taken = _taken(book.lines("revocation"), str(line.data["statement"]))

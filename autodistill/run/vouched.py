@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from autodistill import signoff
+from autodistill import signoff, spec
 from autodistill.errors import SignatureError
 from autodistill.ledger import Head, Heads, Ledger, uncovered
-from autodistill.records import digest
+from autodistill.records import Policy, digest
 from autodistill.signoff import Asked, Checks
 from autodistill.signoff import head as heads
 
@@ -17,6 +17,12 @@ def content(path: Path) -> bytes:
     if not path.is_file():
         raise SignatureError(f"{path.name} is missing, or is no file")
     return path.read_bytes()
+
+
+def rules(run: Path) -> Policy:
+    """The policy in a run's folder."""
+    content(run / "policy.yaml")
+    return spec.load_policy(run / "policy.yaml")
 
 
 def told(statement: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
