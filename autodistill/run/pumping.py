@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import sqrt
 from statistics import median
 from typing import Any
 
@@ -13,7 +14,7 @@ from autodistill.jobs import Workshop
 from autodistill.journal import Journal
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Event, Job
-from autodistill.run import certify, compose
+from autodistill.run import certify, compose, reopening
 from autodistill.run.earlier import Earlier
 from autodistill.run.footprint import Footprint
 from autodistill.run.progress import Progress, Watch
@@ -57,7 +58,7 @@ class Pump:
         deadline = self._deadline(start)
         self._say(deadline, start)
         self.footprint.start()
-        with engine.build(self.spec.engine, self.shop) as pump:
+        with engine.build(self.spec.engine, self.shop, reopening.again(self.spec, self.shop)) as pump:
             while self._fill(pump, controller, deadline) or self._flying:
                 for event in pump.wait():
                     job, begun = self._flying.pop(event.number)
@@ -76,16 +77,30 @@ class Pump:
         meters = {
             f"{one.name}/{limit}" for one in self.spec.policy.require if one.kind == "meter" for limit in one.limits
         }
+        names = self.shop.constraint_names
+        prior = [] if self.night is not None else self.earlier.observations(names)
         return Controller(
             self.spec.space,
             self.spec.objectives,
-            self.shop.constraint_names,
+            names,
             self.spec.seed if self.night is None else self.night.seed,
             sampler=self.spec.sampler,
-            exact=[name for name in self.shop.constraint_names if name in meters],
+            exact=[name for name in names if name in meters],
             trials=self.spec.budget.trials,
             warm=self.earlier.front if self.night is None else self.night.warm,
+            prior=prior,
+            rungs=self.spec.rungs,
+            gate=self.spec.rungs,
+            choose=self.spec.policy.choose,
+            tie=self._tie(),
         )
+
+    def _tie(self) -> float:
+        """The standard error of the difference of two errors on the same search rows, where two students disagree on
+        as many rows as the teacher is wrong on: √(d/n). Of a regression's relative error √(1/2n) of the teacher's."""
+        shop = self.shop
+        n, error = len(shop.dataset.splits["search"]), shop.error(shop.teacher_predictions("search"), "search")
+        return sqrt(error / n) if shop.dataset.classes else error / sqrt(2 * n)
 
     def _fill(self, pump: engine.Engine, controller: Controller, deadline: float | None) -> bool:
         """Hand out jobs while there is room, work and time; whether any was."""

@@ -14,6 +14,7 @@ from autodistill.errors import SpecError
 from autodistill.plugins import options_of, suggest, validate
 from autodistill.spec.reader import Node
 
+ENGINES = ("local", "ray")
 SAMPLERS = ("tpe", "exact", "nsga2", "random")
 
 
@@ -47,10 +48,11 @@ class Track:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
-    """Where jobs run: ``local`` worker processes (1: this process alone)."""
+    """Where jobs run: ``local`` worker processes (1: this process alone), or actors of a ``ray`` cluster."""
 
     kind: str = "local"
     workers: Annotated[int, Field(ge=1, le=256)] = 1
+    address: Annotated[str | None, Field(description="of the Ray cluster; null: one of this search's own")] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,8 +115,15 @@ def read_budget(node: Node, over: Mapping[str, Any]) -> Budget:
 
 def read_engine(node: Node, over: Mapping[str, Any]) -> dict[str, Any]:
     engine = read_block(Engine, node, "engine", {k: v for k, v in over.items() if k == "workers"})
-    if engine["kind"] != "local":
-        raise SpecError(f"no engine {engine['kind']!r}", where=node.where(("engine", "kind")), do="known: local")
+    if engine["kind"] not in ENGINES:
+        do = suggest(engine["kind"], ENGINES)
+        raise SpecError(f"no engine {engine['kind']!r}", where=node.where(("engine", "kind")), do=do)
+    if engine["kind"] == "ray" and find_spec("ray") is None:
+        do = "pip install 'autodistill-audit[ray]'"
+        raise SpecError("Ray is not installed", where=node.where(("engine", "kind")), do=do)
+    if engine["kind"] == "local" and engine["address"] is not None:
+        do = "leave it out, or use kind: ray"
+        raise SpecError("local workers have no address", where=node.where(("engine", "address")), do=do)
     return engine
 
 
