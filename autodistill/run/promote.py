@@ -33,15 +33,43 @@ def promote(run: Path, uri: str, alias: str, asked: Asked, ledger: Ledger) -> st
         raise SignatureError(what, where=str(run), do="see `autodistill verify`")
     found = report.read(run)
     sha = digest((run / "student.onnx").read_bytes())
-    name = str(found["name"])
-    number = track.registered(uri, name, sha)
-    if number is None:
-        raise SignatureError(
-            "MLflow has no version of this student", where=uri, do=f"`autodistill report {run} --track {uri}` sends it"
-        )
-    data = {"model": track.model_name(name), "alias": alias, "version": number, "student": sha, "uri": uri}
+    name, ours = str(found["name"]), track.written(run)
+    version = track.registered(uri, name, sha, ours)
+    if version is None:
+        what, do = "MLflow has no version of this student", f"`autodistill report {run} --track {uri}` sends it"
+        raise SignatureError(f"{what} that was registered from this folder", where=uri, do=do)
+    _as_written(version, sha, ours[version.source], ledger)
+    data = {
+        "model": version.name,
+        "alias": alias,
+        "version": version.number,
+        "student": sha,
+        "files": dict(version.contents.files),
+        "content": version.contents.digest,
+        "uri": uri,
+    }
     # The ledger first: an alias that is written and not yet moved is refused by `verify`, one moved by hand too.
     ledger.append("alias", data)
-    tags = {"autodistill.report_sha256": digest((run / "report.json").read_bytes()), f"autodistill.{alias}": asked.now}
-    track.move(uri, name, alias, number, tags)
-    return number
+    tags = {
+        "autodistill.report_sha256": digest((run / "report.json").read_bytes()),
+        track.FILES: version.contents.digest,
+        f"autodistill.{alias}": asked.now,
+    }
+    track.move(uri, name, alias, version.number, tags)
+    return version.number
+
+
+def _as_written(version: track.Version, student: str, files: str, ledger: Ledger) -> None:
+    """SignatureError where the version is not what was registered: any of its files, not its student alone, since
+    whoever loads it runs what they say."""
+    wrong = list(version.contents.odd)
+    if version.sha256 != student:
+        wrong.append("its ONNX file is not this run's student")
+    if version.contents.digest != files:
+        wrong.append("its files are not those that were registered")
+    for line in ledger.lines("alias"):
+        if (line.data["model"], line.data["version"]) == (version.name, version.number) and "files" in line.data:
+            wrong += track.differing(line.data["files"], version.contents.files)
+    if wrong:
+        what = f"version {version.number} is not as it was registered: {'; '.join(dict.fromkeys(wrong))}"
+        raise SignatureError(what, where=version.name, do="find out who changed it, and register the student anew")

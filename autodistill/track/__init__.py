@@ -11,28 +11,43 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-import numpy as np
 
 from autodistill import records
 from autodistill.errors import RunError
 from autodistill.records import Entry
+from autodistill.track.contents import Contents, differing, fetched, whole
 from autodistill.track.figures import Sent, asked, digests, metrics, mlflow_name, params
-from autodistill.track.manners import hush, own_name
-from autodistill.track.registry import STUDENT, Version, model_name, move, registered, version
+from autodistill.track.logged import at, log_model
+from autodistill.track.manners import hush, own_name, written, wrote
+from autodistill.track.registry import FILES, STUDENT, Version, model_name, move, registered, version
 
-__all__ = ["STUDENT", "URI", "TrackResult", "Tracker", "Version", "model_name", "move", "registered", "sync", "version"]
+__all__ = [
+    "FILES",
+    "STUDENT",
+    "URI",
+    "Contents",
+    "TrackResult",
+    "Tracker",
+    "Version",
+    "differing",
+    "model_name",
+    "move",
+    "registered",
+    "sync",
+    "version",
+    "whole",
+    "written",
+]
 
 URI = "sqlite:///mlflow.db"
-FILES = ("report.html", "report.json", "front.png", "candidates.csv", "spec.yaml", "policy.yaml")
+PAGES = ("report.html", "report.json", "front.png", "candidates.csv", "spec.yaml", "policy.yaml")
 RUN, KEY, CONTENT = "autodistill.run", "autodistill.candidate", "autodistill.content"
 LOG = logging.getLogger(__name__)
 
@@ -235,7 +250,7 @@ class _Copy:
         )
         figures |= {} if entry is None else {f"certified.{name}": value for name, value in metrics(entry).items()}
         self._log(self.run_id, figures, {}, digests(report) | {"autodistill.sentence": verdict["sentence"][:5000]})
-        for name in FILES:
+        for name in PAGES:
             if (folder / name).exists():
                 self.client.log_artifact(self.run_id, str(folder / name), "audit")
         self.client.set_terminated(self.run_id)
@@ -244,56 +259,18 @@ class _Copy:
         """The certified student as a model version, once a run and digest; its version."""
         name, sha = model_name(self.run_name), records.digest(student.read_bytes())
         tags = digests(report) | {RUN: self.mine, STUDENT: sha}
+        ours = written(self.folder)
         for there in self.client.search_model_versions(f"name = '{name}'"):
-            if there.tags.get(RUN) == self.mine and there.tags.get(STUDENT) == sha:
+            if there.tags.get(RUN) == self.mine and there.tags.get(STUDENT) == sha and there.source in ours:
                 return str(there.version)
-        with _at(self.uri):
-            model = _log_model(self.run_id, student)
+        with at(self.uri):
+            model = log_model(self.run_id, student)
             if not self.client.search_registered_models(f"name = '{name}'"):
                 self.client.create_registered_model(name)
             made = self.client.create_model_version(name, f"models:/{model}", self.run_id, tags=tags, model_id=model)
-        self.client.set_registered_model_alias(name, "candidate", made.version)
-        return str(made.version)
-
-
-@contextmanager
-def _at(uri: str) -> Iterator[None]:
-    """MLflow's models are found by the address that the whole process has: ours for a moment."""
-    import mlflow
-
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(before)
-
-
-def _log_model(run_id: str, student: Path) -> str:
-    """Log an ONNX file on raw rows so that ``pyfunc`` predicts on a table of its columns; the logged model's id.
-
-    Its signature is of named tensors: MLflow then casts each column (pandas' own strings, whole numbers) to what the
-    file takes; by a signature of columns it refuses both.
-    """
-    import mlflow
-    import onnx
-    from mlflow.models import ModelSignature
-    from mlflow.types.schema import Schema, TensorSpec
-    from onnx.helper import tensor_dtype_to_np_dtype
-
-    def schema(values: Any) -> Schema:
-        kinds = {v.name: v.type.tensor_type.elem_type for v in values}
-        text = onnx.TensorProto.STRING
-        types = {n: np.dtype(str) if kind == text else tensor_dtype_to_np_dtype(kind) for n, kind in kinds.items()}
-        return Schema([TensorSpec(kind, (-1,), name) for name, kind in types.items()])
-
-    model = onnx.load(str(student))
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.onnx.log_model(
-            model,
-            name="student",
-            signature=ModelSignature(schema(model.graph.input), schema(model.graph.output)),
-            pip_requirements=[f"{p}=={metadata.version(p)}" for p in ("onnx", "onnxruntime", "numpy", "pandas")],
-            save_as_external_data=False,
-        )
-    return str(info.model_id)
+        number = str(made.version)
+        inside = fetched(self.client, self.uri, name, number)
+        wrote(self.folder, f"models:/{model}", inside.digest)
+        self.client.set_model_version_tag(name, number, FILES, inside.digest)
+        self.client.set_registered_model_alias(name, "candidate", number)
+        return number
