@@ -15,6 +15,7 @@ import numpy as np
 from autodistill import verdict
 from autodistill.errors import RunError
 from autodistill.journal import HEADER
+from autodistill.optimise import Observation
 from autodistill.records import Entry, Event, decode, encode
 from autodistill.run.folder import read_run
 
@@ -33,6 +34,19 @@ class Earlier:
     front: tuple[Mapping[str, Any], ...] = ()
     entries: tuple[Entry, ...] = ()
     said: str = ""
+
+    def observations(self, names: Sequence[str]) -> list[Observation]:
+        """The entries as the controller takes them; ``names`` are those of their constraints, in order."""
+        return [
+            Observation(
+                candidate=one.candidate,
+                error=one.error,
+                readings=one.readings,
+                constraints=dict(zip(names, one.constraints, strict=False)),
+            )
+            for one in self.entries
+            if one.error is not None
+        ]
 
 
 def earlier(folder: str, identity: Mapping[str, str], objectives: Sequence[str]) -> Earlier:
