@@ -128,6 +128,28 @@ def test_the_table_has_every_candidate_and_says_what_is_missing(tmp_path: Path) 
     assert all(row["why"] for row in rows)
 
 
+def test_what_was_left_untrained_or_stopped_is_listed_with_its_reason_and_refused_by_nobody(tmp_path: Path) -> None:
+    made = report_data.certified()
+    report.write(tmp_path, made)
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "candidates.csv").read_text("utf-8"))))
+    by_number = {int(row["number"]): row for row in rows}
+    page = view.page(report_data.plain(made))
+    lines = {line["number"]: line for line in page["candidates"]["rows"]}
+    points = {point["number"]: point for point in chart.data(report_data.plain(made))["points"]}
+    for number in (*report_data.STOPPED, *report_data.SKIPPED):
+        state = "stopped" if number in report_data.STOPPED else "skipped"
+        assert (by_number[number]["state"], lines[number]["screening"], points[number]["screening"]) == (state,) * 3
+        assert by_number[number]["why"] == lines[number]["why"] == points[number]["why"]
+        assert not lines[number]["front"]
+    for number in report_data.STOPPED:
+        assert by_number[number]["error_at"] == lines[number]["partly"] == "at epoch 4 of 30"
+        assert points[number]["error_text"].endswith("of search rows, at epoch 4 of 30")
+    assert {lines[number]["error"] for number in report_data.SKIPPED} == {"not trained"}
+    assert page["candidates"]["counts"]["refused"] == sum(e.state == "refused" for e in made["entries"])
+    assert ("stopped early", "3") in page["cost"]["counts"]
+    assert ("left untrained", "2") in page["cost"]["counts"]
+
+
 # ---- the page is safe ----
 
 

@@ -45,10 +45,16 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
         out.print(f"Runtime floor (a graph of one node): {floor['value']:.1f} {floor['unit']} a call.")
     cost = found["cost"]
     out.print(
-        f"Cost: {cost['trained']} trained, {cost['refused']} refused before training, {cost['duplicates']} repeats not "
-        f"run, {cost['broken']} broken; {duration(sum(cost['seconds'].values()))} in all."
+        f"Cost: {cost['trained']} trained{_left(cost)}, {cost['refused']} refused before training, "
+        f"{cost['duplicates']} repeats not run, {cost['broken']} broken; {duration(sum(cost['seconds'].values()))} in all."
     )
     out.print(f"Report: {folder / 'report.html'}")
+
+
+def _left(cost: Mapping[str, Any]) -> str:
+    """Candidates that the search left as they were, where it left any."""
+    kinds = {"stopped": "stopped early", "skipped": "left untrained"}
+    return "".join(f", {cost[key]} {said}" for key, said in kinds.items() if cost.get(key))
 
 
 def audit_summary(found: Mapping[str, Any], folder: Path) -> None:

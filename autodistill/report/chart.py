@@ -16,6 +16,8 @@ SCREEN_WORDS = {
     "undetermined": "undetermined (screening)",
     "fails": "fails the policy (screening)",
     "refused": "refused before training",
+    "skipped": "left untrained: it could not have mattered",
+    "stopped": "stopped before its training was over",
     "broken": "broken",
     "unscreened": "not screened",
 }
@@ -65,8 +67,17 @@ def screening(entry: Entry) -> str:
     return SCREENED.get(entry.verdict.decision, "unscreened") if entry.verdict else "unscreened"
 
 
+def partly(entry: Entry) -> str:
+    """How far a candidate was trained, where that was not to the end: ``epoch 4 of 30``; else nothing."""
+    said = entry.fidelity
+    if said.get("whole", True) or "epochs" not in said or "of" not in said:
+        return ""
+    return f"at epoch {said['epochs']} of {said['of']}"
+
+
 def why(entry: Entry) -> str:
-    """Why a candidate was refused, broke, fails or is undetermined; for the others, that nothing stands in the way."""
+    """Why a candidate was refused, left untrained or stopped, broke, fails or is undetermined; for the others, that
+    nothing stands in the way."""
     if entry.state != "finished":
         return entry.reason or "The reason was not recorded."
     if entry.verdict is not None and entry.verdict.sentence:
@@ -121,7 +132,7 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         role = "finalist" if key == report.get("finalist") else role
         role = "certified" if key == report.get("certified") else role
         points.append(
-            _point("candidate", f"No. {entry.candidate.number}", entry.error, entry.readings, scales)
+            _point("candidate", f"No. {entry.candidate.number}", entry.error, entry.readings, scales, partly(entry))
             | {"key": key, "number": entry.candidate.number, "family": entry.candidate.family, "role": role}
             | {"screening": screening(entry), "front": key in front, "why": names.shorten(why(entry))}
             | {"settings": names.settings(entry.candidate), "name": names.candidate_name(entry.candidate)}
@@ -155,7 +166,12 @@ def _standing(kind: str, name: str, record: Mapping[str, Any], scales: list[dict
 
 
 def _point(
-    kind: str, label: str, error: float | None, read: Mapping[str, Reading], scales: list[dict[str, Any]]
+    kind: str,
+    label: str,
+    error: float | None,
+    read: Mapping[str, Reading],
+    scales: list[dict[str, Any]],
+    when: str = "",
 ) -> dict[str, Any]:
     place = {}
     for axis in scales:
@@ -165,14 +181,20 @@ def _point(
         status = f" ({reading.status.replace('_', ' ')})" if reading and reading.status != "ok" and known else ""
         at = reading.value / axis["by"] if reading is not None and reading.value is not None else None
         place[axis["key"]] = {"at": at, "text": text + status}
-    error_text = "not known" if error is None else f"{numbers.percent(error, 2)} of search rows"
+    error_text = "not known" if error is None else f"{numbers.percent(error, 2)} of search rows{when and f', {when}'}"
     return {"kind": kind, "label": label, "error": error, "error_text": error_text, "x": place}
 
 
 def in_sight(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The points that share a scale: a control far above every student (a majority class) would flatten the rest."""
-    core = [p["error"] for p in points if p["kind"] != "control" and p["error"] is not None]
+    """The points that share a scale: a control far above every student (a majority class) would flatten the rest, and
+    so would a student that was stopped early."""
+    core = [p["error"] for p in points if not _loose(p) and p["error"] is not None]
     if len(core) < 3:
         return points
     highest = max(core) + max(0.6 * (max(core) - min(core)), 0.01)
-    return [p for p in points if p["kind"] != "control" or p["error"] is None or p["error"] <= highest]
+    return [p for p in points if not _loose(p) or p["error"] is None or p["error"] <= highest]
+
+
+def _loose(point: Mapping[str, Any]) -> bool:
+    """A control, or a student that was stopped: where it lies far above the others it does not set the scale."""
+    return point["kind"] == "control" or point["screening"] == "stopped"

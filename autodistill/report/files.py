@@ -129,6 +129,7 @@ def _row(entry: records.Entry, report: Mapping[str, Any]) -> dict[str, Any]:
         "distill": records.encode(candidate.distill).decode(),
         "training": records.encode(candidate.training).decode(),
         "error_search_split": "" if entry.error is None else entry.error,
+        "error_at": chart.partly(entry),
     }
     for name, reading in sorted(entry.readings.items()):
         unit = numbers.UNITS.get(reading.unit, reading.unit).strip("×")

@@ -8,6 +8,7 @@ from typing import Any
 from autodistill.report import chart, numbers
 
 KINDS = {  # what a point is: its mark, its colour, its name in the legend
+    "stopped": ("v", "#b9c0c7", "stopped early"),
     "unscreened": ("o", "#6b737d", "not screened"),
     "fails": ("X", "#b3372b", "fails"),
     "undetermined": ("D", "#b07d12", "undetermined"),
@@ -39,7 +40,10 @@ def front(report: Mapping[str, Any]) -> bytes:
     _line(axes, near)
     _frame(axes, axis, report, bool(points))
     _names(axes, near)
-    far = [f"{p['label']}: {numbers.percent(p['error'])}" for p in points if p not in near]
+    beyond = [p for p in points if p not in near]
+    far = [f"{p['label']}: {numbers.percent(p['error'])}" for p in beyond if p["kind"] == "control"]
+    early = sum(p["kind"] != "control" for p in beyond)
+    far += [f"{early} that {'was' if early == 1 else 'were'} stopped early"] if early else []
     if far:
         _text(axes, (0.015, 0.975), "off the scale: " + ", ".join(far), va="top", color=QUIET)
     out = io.BytesIO()

@@ -7,7 +7,9 @@ from typing import Any
 from autodistill.records import SPLITS, Finding
 from autodistill.report import chart, numbers, terms
 
-COUNTS = ("trained", "refused", "duplicates", "broken")
+COUNTS = ("trained", "stopped", "skipped", "refused", "duplicates", "broken")
+LATER = frozenset({"stopped", "skipped"})
+"""What reports of earlier versions do not count."""
 
 
 def pairs(record: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -111,7 +113,9 @@ def cost(report: Mapping[str, Any]) -> dict[str, Any]:
     """What the search spent."""
     about = report.get("cost") or {}
     spent = about.get("seconds") or {}
-    counted = [(key.replace("_", " "), plain(about.get(key))) for key in COUNTS]
+    words = {"trained": "trained to the end", "stopped": "stopped early", "skipped": "left untrained"}
+    known = [key for key in COUNTS if key in about or key not in LATER]
+    counted = [(words.get(key, key), plain(about.get(key))) for key in known]
     return {
         "counts": counted,
         "seconds": [(key.replace("_", " "), numbers.seconds(value)) for key, value in spent.items()],

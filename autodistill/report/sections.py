@@ -164,15 +164,18 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
         "screening_words": chart.SCREEN_WORDS[screened],
         "front": candidate.key in front,
         "certified": candidate.key == certified,
-        "error": numbers.percent(entry.error, 2)
-        if entry.error is not None
-        else "not trained"
-        if entry.state == "refused"
-        else "none",
+        "error": _error(entry),
+        "partly": chart.partly(entry),
         "error_sort": entry.error if entry.error is not None else "",
         "readings": triple(entry.readings),
         "why": names.shorten(chart.why(entry)),
     }
+
+
+def _error(entry: Entry) -> str:
+    if entry.error is not None:
+        return numbers.percent(entry.error, 2)
+    return "not trained" if entry.state in {"refused", "skipped"} else "none"
 
 
 def refused(report: Mapping[str, Any]) -> list[tuple[str, int]]:

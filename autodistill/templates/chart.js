@@ -4,8 +4,8 @@
   const data = JSON.parse(document.getElementById("chart-data").textContent);
   const $ = (id) => document.getElementById(id);
   const kindOf = (p) => (p.kind === "candidate" ? p.screening : p.kind);
-  const words = { meets: "meets", undetermined: "undetermined", fails: "fails", refused: "refused, not trained", broken: "broken", unscreened: "not screened", control: "controls", teacher: "teacher" };
-  const shapes = { meets: d3.symbolCircle, undetermined: d3.symbolDiamond2, fails: d3.symbolTimes, refused: d3.symbolPlus, broken: d3.symbolAsterisk, unscreened: d3.symbolCircle, control: d3.symbolSquare, teacher: d3.symbolStar };
+  const words = { meets: "meets", undetermined: "undetermined", fails: "fails", stopped: "stopped early", skipped: "skipped, not trained", refused: "refused, not trained", broken: "broken", unscreened: "not screened", control: "controls", teacher: "teacher" };
+  const shapes = { meets: d3.symbolCircle, undetermined: d3.symbolDiamond2, fails: d3.symbolTimes, stopped: d3.symbolTriangle2, skipped: d3.symbolSquare2, refused: d3.symbolPlus, broken: d3.symbolAsterisk, unscreened: d3.symbolCircle, control: d3.symbolSquare, teacher: d3.symbolStar };
   const symbol = (kind, size) => d3.symbol(shapes[kind], size)();
   const add = (parent, tag, attributes = {}, text) => {
     const made = document.createElement(tag);
@@ -35,12 +35,13 @@
   const svg = d3.select("#plot"), tip = $("tip");
   let current = null;
 
-  /** A control far above every student (a majority class) would flatten the rest: it is drawn at the edge, and says so. */
+  /** A control far above every student (a majority class), or one that was stopped early, would flatten the rest: it is drawn at the edge. */
+  const loose = (p) => p.kind === "control" || p.screening === "stopped";
   function inSight(points) {
-    const core = points.filter((p) => p.error !== null && p.kind !== "control");
+    const core = points.filter((p) => p.error !== null && !loose(p));
     if (core.length < 3) return points;
     const [low, high] = d3.extent(core, (p) => p.error);
-    return points.filter((p) => p.kind !== "control" || p.error <= high + Math.max(0.6 * (high - low), 0.01));
+    return points.filter((p) => !loose(p) || p.error <= high + Math.max(0.6 * (high - low), 0.01));
   }
 
   function scales(points, axis, size, margin) {
@@ -79,7 +80,7 @@
 
   function draw() {
     const axis = data.axes.find((a) => a.key === $("axis").value);
-    const known = data.points.filter((p) => p.x[axis.key].at !== null && (p.error !== null || p.screening === "refused"));
+    const known = data.points.filter((p) => p.x[axis.key].at !== null && (p.error !== null || ["refused", "skipped"].includes(p.screening)));
     const shown = known.filter(visible), size = { width: svg.node().clientWidth, height: svg.node().clientHeight };
     const untrained = known.some((p) => p.error === null);
     const margin = { top: untrained ? 58 : 30, right: 16, bottom: 46, left: 50 };
@@ -91,17 +92,17 @@
     axesAndTitles(s, axis, size, margin);
     if (untrained) {
       svg.append("rect").attr("class", "strip").attr("x", margin.left).attr("y", margin.top - 30).attr("width", size.width - margin.left - margin.right).attr("height", 24);
-      svg.append("text").attr("x", size.width - margin.right).attr("y", 12).attr("text-anchor", "end").text("grey strip: refused, not trained");
+      svg.append("text").attr("x", size.width - margin.right).attr("y", 12).attr("text-anchor", "end").text("grey strip: not trained");
     }
     svg.append("path").attr("class", "line").attr("d", staircase(shown, at, up));
-    const order = ["refused", "broken", "unscreened", "fails", "undetermined", "meets", "control", "teacher"];
+    const order = ["stopped", "skipped", "refused", "broken", "unscreened", "fails", "undetermined", "meets", "control", "teacher"];
     const sorted = d3.sort(shown, (p) => order.indexOf(kindOf(p)) + (p.role === "certified" ? 20 : 0));
     const dots = svg.append("g").selectAll("g").data(sorted).join("g")
       .attr("class", (p) => `point ${kindOf(p)}`).attr("transform", (p) => `translate(${at(p)},${up(p)})`)
       .attr("role", "img").attr("tabindex", -1).attr("aria-label", (p) => described(p, axis).join(". "));
     dots.append("circle").attr("class", "hit").attr("r", 11);
     dots.append("circle").attr("class", "halo").attr("r", 9);
-    dots.filter((p) => p.kind === "candidate" && !p.front && !p.role).attr("opacity", 0.5);
+    dots.filter((p) => p.kind === "candidate" && !p.front && !p.role).attr("opacity", (p) => (p.screening === "stopped" ? 0.35 : 0.5));
     dots.filter((p) => p.role === "certified" || p.role === "finalist").append("circle").attr("class", "ring").attr("r", 10);
     dots.append("path").attr("d", (p) => symbol(kindOf(p), p.kind === "teacher" ? 150 : p.kind === "control" ? 62 : 46));
     label(sorted, at, up, size, s.near);
