@@ -46,7 +46,8 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
     cost = found["cost"]
     out.print(
         f"Cost: {cost['trained']} trained{_left(cost)}, {cost['refused']} refused before training, "
-        f"{cost['duplicates']} repeats not run, {cost['broken']} broken; {duration(sum(cost['seconds'].values()))} in all."
+        f"{cost['duplicates']} repeats not run, {cost['broken']} broken; "
+        f"{duration(sum(cost['seconds'].values()))} in all."
     )
     out.print(f"Report: {folder / 'report.html'}")
 
