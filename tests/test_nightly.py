@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import signed_run
 import small_run
 from filelock import FileLock
 
-from autodistill import cli, records, spec, track
+from autodistill import cli, records, signoff, spec, track
 from autodistill.data import DataSpec
 from autodistill.data.kept import Growth, load_kept
-from autodistill.errors import RunError, SpecError, TableError, UserError
-from autodistill.nightly import champion, conducting, delta, notifying, recorded, scheduling, warm
+from autodistill.errors import RunError, SignatureError, SpecError, TableError, UserError
+from autodistill.nightly import champion, conducting, delta, notifying, recorded, scheduling, warm, working
 from autodistill.nightly.deciding import Challenger, Champion, Cost, Seen, decide
 from autodistill.nightly.recorded import Plan, Record, Student
 from autodistill.nightly.working import Asked, Worked
@@ -418,41 +419,145 @@ def test_a_warm_start_is_blind_to_the_audit(tmp_path: Path) -> None:
     assert len(warm.warm([tmp_path / str(keys[0])], most=2)) == 2
 
 
-def test_a_signed_student_is_the_champion_while_it_is_in_force(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _proposal(root: Path, date: str, number: int) -> str:
+    """A night that proposed a student, which became the champion; its digest."""
+    one = months.entry(months.candidate(number, 500), 500.0)
+    run, key = root / date, one.candidate.key
+    _run(run, [one], [key], key)
+    (run / "candidates" / key).mkdir(parents=True)
+    (run / "candidates" / key / "student.onnx").write_bytes(key.encode())
+    sha = str(months.sha_of(one.candidate))
+    student = Student(sha256=sha, key=key, name="")
+    replace(RECORD, date=date, proposed=key, challenger=student).write(run)
+    champion.crown(root, run, key, date, champion.PROPOSED)
+    return sha
+
+
+def test_a_signed_student_is_the_champion_while_it_is_in_force(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    root, ledger = recorded.home("small"), attest.book()
+    proposed = _proposal(root, "2024-01-02", 2)
+    found = champion.standing(root, "small", ledger, attest.now())
+    approved = records.digest(Path("reports/small/student.onnx").read_bytes())
+    assert (_sha(found), found and found.source) == (approved, champion.SIGNED_OFF)
+    assert champion.standing(root, "small", ledger, attest.now()) == found  # known already, and verified again
+    assert champion.signed("another", ledger, attest.now()) is None
+    assert champion.signed("small", ledger, "2999-01-02T00:00:00Z") is None  # expired
+    assert signed_run.at(copy, "sign", "reports/small", *signed_run.ada("revoked", "--because", "it drifts")) == 0
+    found = champion.standing(root, "small", ledger, attest.now())
+    assert (_sha(found), found and found.source) == (proposed, champion.PROPOSED)
+    (root / "champion" / f"{proposed}.onnx").write_bytes(b"another")
+    with pytest.raises(UserError, match="was changed"):
+        _standing(root).stands(root)
+
+
+def test_a_night_that_goes_on_asks_again_who_is_signed_off(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    root, date = recorded.home("small"), "2024-03-01"
+    asked = Asked(
+        spec=replace(spec.load(small_run.write(copy, table=small_run.ADULT)), name="small"),
+        root=root, date=date, minutes=None, watch=lambda step: None, started=0.0,
+    )  # fmt: skip
+
+    def still(stands: champion.Kept | None) -> bool:
+        plan = Plan(date=date, table="", champion=None if stands is None else plain(stands), warm=[])
+        return working._still(plan, asked)
+
+    _proposal(root, "2024-01-02", 2)
+    proposed = _standing(root)
+    signed = champion.standing(root, "small", attest.book(), attest.now())
+    assert [still(one) for one in (signed, proposed, None)] == [True, False, False]
+    _no_trust(copy)
+    with pytest.raises(SignatureError, match="no trust file"):
+        still(signed)
+    attest.book().append("revocation", {"statements": [_decision(copy)], "student": "s"})
+    assert [still(one) for one in (signed, proposed, None)] == [False, True, True]
+
+
+def _decision(copy: Path) -> str:
+    (path,) = copy.glob("reports/small/statements/decision-*.dsse.json")
+    return records.digest(path.read_bytes())
+
+
+def test_what_was_taken_back_stands_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with _inside(tmp_path, monkeypatch):
-        root = recorded.home("x")
-        made = [months.entry(months.candidate(at, 500), 500.0) for at in (1, 2)]
-        for at, one in enumerate(made, start=1):
-            run, key = root / f"2024-01-0{at}", one.candidate.key
-            _run(run, [one], [key], key)
-            (run / "candidates" / key).mkdir(parents=True)
-            (run / "candidates" / key / "student.onnx").write_bytes(key.encode())
-        ledger = attest.book()
-        champion.crown(root, root / "2024-01-02", made[1].candidate.key, "2024-01-02", "proposed")
-        assert _sha(champion.standing(root, "x", ledger, attest.now())) == months.sha_of(made[1].candidate)
-        line = {
-            "what": "decision", "run": "x", "report": records.digest((root / "2024-01-01/report.json").read_bytes()),
-            "student": months.sha_of(made[0].candidate), "statement": "s1", "decision": "approved", "until": "2999",
-        }  # fmt: skip
-        ledger.append("signature", line)
-        found = champion.standing(root, "x", ledger, attest.now())
-        assert (_sha(found), found and found.source) == (months.sha_of(made[0].candidate), "signed-off")
-        assert champion.signed("another", ledger, attest.now()) is None
-        assert champion.signed("x", ledger, "2999-01-02") is None  # expired
-        ledger.append("revocation", {"statements": ["s1"], "student": line["student"]})
-        assert champion.signed("x", ledger, attest.now()) is None
-        assert champion.standing(root, "x", ledger, attest.now()) is None  # what was taken back stands no more
-        proposed = Student(sha256=months.sha_of(made[1].candidate), key=made[1].candidate.key, name="")
-        night = replace(RECORD, date="2024-01-02", proposed=proposed.key, challenger=proposed)
-        night.write(root / "2024-01-02")
-        assert _sha(champion.standing(root, "x", ledger, attest.now())) == proposed.sha256
-        ledger.append("signature", {**line, "statement": "s2", "report": "of a run elsewhere", "student": "other"})
-        with pytest.raises(RunError, match="is of no run of these nights"):
-            champion.standing(root, "x", ledger, attest.now())
-        kept = _standing(root)
-        (root / "champion" / f"{kept.sha256}.onnx").write_bytes(b"another")
-        with pytest.raises(UserError, match="was changed"):
-            kept.stands(root)
+        root, ledger = recorded.home("x"), attest.book()
+        first, second = _proposal(root, "2024-01-01", 1), _proposal(root, "2024-01-02", 2)
+        for student, stands in ((None, second), (second, first), (first, None)):
+            if student is not None:
+                ledger.append("revocation", {"statements": ["s"], "student": student})
+            assert _sha(champion.standing(root, "x", ledger, attest.now())) == stands
+
+
+def _no_trust(copy: Path) -> None:
+    (copy / "policies" / "trust.yaml").unlink()
+
+
+def _others_trusted(copy: Path) -> None:
+    signed_run.trust(copy, [("Eve", "approver", signoff.make(copy / "eve.pem"))])
+
+
+def _statement_changed(copy: Path) -> None:
+    (path,) = copy.glob("reports/small/statements/decision-*.dsse.json")
+    path.write_bytes(path.read_bytes().replace(b"A", b"B", 1))
+
+
+def _statement_lost(copy: Path) -> None:
+    (path,) = copy.glob("reports/small/statements/decision-*.dsse.json")
+    path.unlink()
+
+
+def _written_by_hand(copy: Path) -> None:
+    """A line that approves another night's student, with no statement behind it."""
+    _proposal(copy / "reports/small/nights", "2024-01-01", 1)
+    report = (copy / "reports/small/nights/2024-01-01/report.json").read_bytes()
+    line = {"what": "decision", "run": "small", "report": records.digest(report), "student": "s", "statement": "none",
+            "decision": "approved", "until": "2999", "by": "Eve", "role": "x"}  # fmt: skip
+    attest.book().append("signature", line)
+
+
+def _elsewhere(copy: Path) -> None:
+    shutil.move(copy / "reports/small", copy / "reports/other")
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_no_trust, "no trust file says whose signature counts"),
+        (_others_trusted, "does not verify.*signed by no trusted key"),
+        (_statement_changed, "does not verify"),
+        (_statement_lost, "does not verify"),
+        (_written_by_hand, "does not verify"),
+        (_elsewhere, "is of no run of these nights"),
+    ],
+)
+def test_no_champion_is_taken_from_a_decision_that_does_not_verify(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, change: Any, why: str
+) -> None:
+    """And none in its place, although a proposal is there."""
+    monkeypatch.chdir(copy)
+    root = recorded.home("small")
+    change(copy)
+    _proposal(root, "2024-01-02", 2)
+    with pytest.raises(UserError, match=why):
+        champion.standing(root, "small", attest.book(), attest.now())
+
+
+def test_a_night_fails_where_the_approval_does_not_verify(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is trained; the trust file may be elsewhere, and is named then."""
+    monkeypatch.chdir(copy)
+    toy(300, seed=1).to_parquet("toy.parquet")
+    Path("toy-policy.yaml").write_text(TOY_POLICY)
+    Path("toy.yaml").write_text(TOY.replace("name: toy", "name: small"))
+    shutil.move("policies/trust.yaml", "keys.yaml")
+    monkeypatch.setenv(recorded.TODAY, "2024-03-01")
+    record = conducting.nightly("toy.yaml").record
+    assert (record.outcome, record.exit_code) == ("failed", 1)
+    assert "no trust file says whose signature counts" in record.sentence
+    assert not (Path(record.folder) / "journal.jsonl").exists()
+    assert _sha(champion.standing(recorded.home("small"), "small", attest.book(), attest.now(), Path("keys.yaml")))
+    entry = scheduling.entry("cron", Path("toy.yaml"), None, Path("keys.yaml"))
+    assert f"--trust {copy.resolve()}/keys.yaml" in entry
 
 
 def _sha(found: champion.Kept | None) -> str | None:

@@ -95,6 +95,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("file", type=Path, metavar="FILE")
     one.add_argument("--minutes", type=_minutes, metavar="M", help="minutes of the whole night")
     one.add_argument("--notify", action="append", default=[], metavar="URL", help="tell this address too (Apprise)")
+    keys = "whose signature makes a champion (default: policies/trust.yaml)"
+    one.add_argument("--trust", type=Path, metavar="FILE", help=keys)
     one.add_argument("--schedule", choices=("cron", "systemd"), help="print the entry to install, and run nothing")
     one.add_argument("--history", action="store_true", help="show the nights so far, and run nothing")
 

@@ -16,7 +16,7 @@ def run(asked: argparse.Namespace) -> int:
 
     if asked.schedule is not None:
         spec.load(asked.file)  # an entry for a file that is wrong would fail every night
-        said = nightly.entry(asked.schedule, asked.file, asked.minutes)
+        said = nightly.entry(asked.schedule, asked.file, asked.minutes, asked.trust)
         print(json.dumps({"schedule": asked.schedule, "entry": said}) if asked.json else said, end="")
         return 0
     if asked.history:
@@ -27,7 +27,8 @@ def run(asked: argparse.Namespace) -> int:
             table(nights)
         return 0
     with Display(quiet=asked.json) as display:
-        ended = nightly.nightly(asked.file, minutes=asked.minutes, notify=asked.notify, watch=display.show)
+        trust = {} if asked.trust is None else {"trust": asked.trust}
+        ended = nightly.nightly(asked.file, minutes=asked.minutes, notify=asked.notify, watch=display.show, **trust)
     record = ended.record
     if asked.json:
         print(json.dumps({**records.plain(record), "again": ended.again}))

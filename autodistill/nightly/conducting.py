@@ -32,11 +32,17 @@ class Ended:
 
 
 def nightly(
-    file: str | Path, *, minutes: float | None = None, notify: Sequence[str] = (), watch: Watch = silent
+    file: str | Path,
+    *,
+    minutes: float | None = None,
+    notify: Sequence[str] = (),
+    trust: Path = attest.TRUST,
+    watch: Watch = silent,
 ) -> Ended:
     """Run tonight's search, compare with the champion, and say what came of it; go on with a night that was cut off.
 
-    ``minutes`` bound the whole night (else ``nightly: minutes``, else ``budget: minutes``). Raises SpecError for a file
+    ``minutes`` bound the whole night (else ``nightly: minutes``, else ``budget: minutes``); ``trust`` lists the keys by
+    which an approval of the champion counts. Raises SpecError for a file
     that is wrong and RunError where another night is at work: both before anything is changed. Whatever happens after
     that is the outcome *failed*.
     """
@@ -49,6 +55,7 @@ def nightly(
         minutes=minutes or asked.nightly.minutes or asked.budget.minutes,
         watch=watch,
         started=time.monotonic(),
+        trust=trust,
     )
     with _alone(night.root):
         before = recorded.read_record(night.folder)
@@ -84,19 +91,18 @@ def conduct(
 def judged(night: Asked, worked: Worked) -> Record:
     """The outcome of a night's work; a proposal becomes the champion unless a signed student stands."""
     report = worked.report
+    kept = None if worked.plan.champion is None else champion.thaw(worked.plan.champion, night.folder)
+    source = "" if kept is None else kept.source
     if report is None:
-        kept = None if worked.plan.champion is None else champion.thaw(worked.plan.champion, night.folder)
         seen = deciding.Seen(refused=worked.refused)
-        stands = (
-            None if kept is None else Student(sha256=kept.sha256, key=kept.candidate.key, name=_name(kept.candidate))
-        )
+        stands = None if kept is None else _untested(kept)
         challenger = loss = None
     else:
-        seen, stands, challenger = deciding.seen(report), _champion(report), _challenger(report)
+        seen, stands, challenger = deciding.seen(report), _champion(report, source), _challenger(report)
         loss = (report["night"]["challenger"] or {}).get("loss")
     decided = deciding.decide(seen)
     if decided.proposed is not None and champion.signed(night.spec.name, attest.book(), attest.now()) is None:
-        champion.crown(night.root, night.folder, decided.proposed, night.date, "proposed")
+        champion.crown(night.root, night.folder, decided.proposed, night.date, champion.PROPOSED)
     growth = worked.growth
     return Record(
         name=night.spec.name,
@@ -159,7 +165,11 @@ def _rendered(night: Asked, record: Record) -> list[str]:
     return []
 
 
-def _champion(report: Mapping[str, Any]) -> Student | None:
+def _untested(kept: champion.Kept) -> Student:
+    return Student(sha256=kept.sha256, key=kept.candidate.key, name=_name(kept.candidate), source=kept.source)
+
+
+def _champion(report: Mapping[str, Any], source: str) -> Student | None:
     said = report["night"]["champion"]
     if said is None:
         return None
@@ -170,6 +180,7 @@ def _champion(report: Mapping[str, Any]) -> Student | None:
         error=said["error_audit"],
         cost=_cost(report, said["readings"]),
         decision=said["decision"],
+        source=source,
     )
 
 

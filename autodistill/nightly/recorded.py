@@ -22,7 +22,8 @@ TODAY = "AUTODISTILL_TODAY"
 
 @dataclass(frozen=True, kw_only=True)
 class Student:
-    """A champion or a challenger in a record: what it is, its error on that night's audit rows, its cost."""
+    """A champion or a challenger in a record: what it is, its error on that night's audit rows, its cost. ``source`` of
+    a champion: signed-off (its approval verified that night) or proposed (by an earlier night, signed by nobody)."""
 
     sha256: str
     key: str

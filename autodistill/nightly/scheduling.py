@@ -9,10 +9,11 @@ from autodistill.errors import UserError
 HOUR = 2
 
 
-def entry(kind: str, file: Path, minutes: float | None = None) -> str:
+def entry(kind: str, file: Path, minutes: float | None = None, trust: Path | None = None) -> str:
     """What to install for ``cron`` (a crontab line) or ``systemd`` (a service and its timer, each under its name)."""
     command = [sys.executable, "-m", "autodistill", "nightly", str(file.resolve())]
     command += [] if minutes is None else ["--minutes", f"{minutes:g}"]
+    command += [] if trust is None else ["--trust", str(trust.resolve())]
     here = str(Path.cwd())
     for part in (here, *command):
         if any(ord(sign) < 32 for sign in part):

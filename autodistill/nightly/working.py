@@ -28,7 +28,8 @@ LEAST = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One night: what to search, where and for which date, the minutes of the whole (None: as long as it takes)."""
+    """One night: what to search, where and for which date, the minutes of the whole (None: as long as it takes), and
+    the file of the keys by which an approval counts."""
 
     spec: Spec
     root: Path
@@ -36,6 +37,7 @@ class Asked:
     minutes: float | None
     watch: Watch
     started: float
+    trust: Path = attest.TRUST
 
     @property
     def folder(self) -> Path:
@@ -98,14 +100,16 @@ def _plan(asked: Asked, dataset: Dataset) -> tuple[Plan, tuple[str, ...]]:
     said = [dataset.digests["table"], spec.sha256, spec.policy.sha256, __version__]
     table = records.digest(records.encode(said))
     there = recorded.read_plan(folder)
-    if there is not None and there.table == table:
+    other = there is not None and there.table != table
+    if there is not None and not other and _still(there, asked):
         return there, ()
     notes: tuple[str, ...] = ()
     if there is not None:
         count = 1 + len(list(asked.root.glob(f"{asked.date}.cut-*")))
         folder.rename(asked.root / f"{asked.date}.cut-{count}")
-        notes = ("the table or the files were others when this night was cut off: it began again",)
-    stands = champion.standing(asked.root, spec.name, attest.book(), attest.now())
+        what = "the table or the files were others" if other else "another student was signed off"
+        notes = (f"{what} when this night was cut off: it began again",)
+    stands = champion.standing(asked.root, spec.name, attest.book(), attest.now(), asked.trust)
     made = Plan(
         date=asked.date,
         table=table,
@@ -114,6 +118,15 @@ def _plan(asked: Asked, dataset: Dataset) -> tuple[Plan, tuple[str, ...]]:
     )
     write_whole(folder / recorded.PLAN, msgspec.json.format(records.encode(records.plain(made)), indent=1) + b"\n")
     return made, notes
+
+
+def _still(plan: Plan, asked: Asked) -> bool:
+    """Whether the champion of a night that goes on is the one that is signed off, where one is; verified once more."""
+    book, planned = attest.book(), None if plan.champion is None else champion.thaw(plan.champion, asked.folder)
+    if champion.signed(asked.spec.name, book, attest.now()) is None:
+        return planned is None or planned.source != champion.SIGNED_OFF
+    stands = champion.standing(asked.root, asked.spec.name, book, attest.now(), asked.trust)
+    return planned is not None and stands is not None and planned.sha256 == stands.sha256
 
 
 def _events(folder: Path) -> tuple[records.Event, ...]:
