@@ -20,6 +20,8 @@ from autodistill.records import Candidate
 SHARES = (27, 9, 3)
 """A rung is at this part of the epochs; after the last comes the end."""
 STARTUP, COHORT, KEPT = 27, 9, 3
+PATIENCE = 18
+"""After so many further proposals a candidate waits no longer for its cohort: they may be of families without rungs."""
 AT_MOST = 100
 """The latest so many that reached a rung are compared."""
 TRUSTED = 0.4
@@ -50,9 +52,9 @@ class Ladder:
         """To which epoch a candidate is trained next; None for the end."""
         return min((epoch for epoch in rungs(trial.candidate).values() if epoch > trial.epochs), default=None)
 
-    def report(self, trial: Trial, data: Mapping[str, Any]) -> None:
-        """A candidate has reached an epoch."""
-        before = trial.epochs
+    def report(self, trial: Trial, data: Mapping[str, Any], proposed: int) -> None:
+        """A candidate has reached an epoch, when so many were proposed."""
+        before, trial.since = trial.epochs, proposed
         trial.epochs = int(data["epochs"])
         trial.seconds += float(data.get("seconds", 0.0))
         for place, epoch in rungs(trial.candidate).items():
@@ -82,10 +84,10 @@ class Ladder:
         found = self._correlation(place)
         return found is None or found >= TRUSTED
 
-    def verdict(self, trial: Trial, *, over: bool) -> str | None:
+    def verdict(self, trial: Trial, proposed: float) -> str | None:
         """Why a candidate stops at the rung that it has reached; "" if it goes on, None if it waits for others.
 
-        ``over``: no more candidates are proposed, so nobody is waited for.
+        ``proposed``: how many candidates were; infinite when no more will be, so that nobody is waited for.
         """
         place = max(trial.rungs, default=None)
         if place is None or trial.fixed or trial.whole or not self.used(place):
@@ -94,7 +96,8 @@ class Ladder:
         first = place == min(rungs(trial.candidate))
         if first and at < STARTUP:
             end = (at // COHORT + 1) * COHORT
-            return self._compared(trial, place, end) if over or len(reached) >= end else None
+            waits = len(reached) < end and proposed < trial.since + PATIENCE
+            return None if waits else self._compared(trial, place, end)
         if len(self._pairs[place]) >= ENOUGH:
             return self._hopeless(trial)
         return self._compared(trial, place, at + 1) if first else ""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
+from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState, create_trial
 
 from autodistill.optimise import samplers, start
@@ -12,6 +13,10 @@ from autodistill.optimise.exact import ExactSampler
 from autodistill.optimise.prior import Known
 from autodistill.optimise.problem import Problem
 from autodistill.optimise.seen import COSTS, STOPPED_AT
+
+RELATIVE = "tpe:relative_params:0"
+"""Where TPE leaves what it drew for a trial, inactive dimensions too, for those that keep away from it: a journal has
+the active ones only, and a replay must come to the same."""
 
 
 class Study:
@@ -22,8 +27,11 @@ class Study:
         self._problem = problem
         self._seed = seed
         self._sampler = sampler
+        self._storage = InMemoryStorage()
         self._study = optuna.create_study(
-            directions=["minimize"] * len(problem.objectives), sampler=samplers.make(sampler, problem, seed, 0)
+            storage=self._storage,
+            directions=["minimize"] * len(problem.objectives),
+            sampler=samplers.make(sampler, problem, seed, 0),
         )
         self._open: dict[int, optuna.Trial] = {}
 
@@ -34,7 +42,10 @@ class Study:
             self._study.enqueue_trial(dict(given))
         trial = self._study.ask()
         self._open[number] = trial
-        return start.walk(self._problem.space, lambda dimension: suggest(trial, dimension))
+        values = start.walk(self._problem.space, lambda dimension: suggest(trial, dimension))
+        if self._sampler == "tpe":
+            self._storage.set_trial_system_attr(trial._trial_id, RELATIVE, "")
+        return values
 
     def _ready(self, number: int) -> None:
         """A sampler whose randomness is this proposal's; ``exact`` keeps what it has read of the trials."""
