@@ -89,7 +89,10 @@ def _measure(candidate: Candidate, shop: Workshop) -> Event:
         kind="measured",
         number=candidate.number,
         readings=readings,
-        data={"seconds": round(time.monotonic() - start, 3)},
+        data={
+            "seconds": round(time.monotonic() - start, 3),
+            "constraints": list(verdict.constraints(findings, shop.constraint_names)),
+        },
     )
 
 
