@@ -369,7 +369,8 @@ def descend(bench: Bench, shop: jobs.Workshop, candidate: Candidate, out: Path, 
         if error < best:
             best, state = error, copy.deepcopy(network.state_dict())
     network.load_state_dict(state)
-    export.export(encoding, network, shop.answer, out, shop.calibration, precision=candidate.precision)
+    traced = export.trace(network, encoding.shapes(shop.outputs))  # what a plain loop does; ours writes its own graph
+    export.export(encoding, network, shop.answer, out, shop.calibration, precision=candidate.precision, template=traced)
 
 
 def run_arm(bench: Bench, name: str, seed: int, seconds: float) -> Arm:

@@ -29,7 +29,7 @@ def dataset(loans: Any) -> Any:
 @pytest.fixture
 def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(room, "LEAST", 1)
-    monkeypatch.setattr(room, "CHUNK", 128)
+    monkeypatch.setattr(room, "CHUNK", 4096)
 
 
 def plain(encoding: Any, form: str, rows: Any) -> Any:

@@ -19,7 +19,7 @@ from autodistill.inputs import Encoding, Form
 from autodistill.records import Dataset, Features, digest
 
 LEAST = 64 << 20  # bytes; fewer are encoded anew in the time that a kept file takes to be checked
-CHUNK = 1 << 16  # rows encoded at a time
+CHUNK = 16 << 20  # bytes encoded at a time
 FORMAT = 1
 ABOUT = "about.json"
 
@@ -36,7 +36,8 @@ def encoded(encoding: Encoding, form: Form, dataset: Dataset, split: str, cache:
     at = dataset.splits[split]
     apply = _apply(encoding, form)
     first = apply(_rows(dataset, at[:1]))
-    if cache is None or len(at) * sum(part.nbytes for part in first) < LEAST:
+    width = max(1, sum(part.nbytes for part in first))
+    if cache is None or len(at) * width < LEAST:
         return apply(_rows(dataset, at))
     told = json.dumps([FORMAT, form, encoding.digest, dataset.digests[split], runtime.VERSION])
     where = cache / "rows" / digest(told.encode())[:40]
@@ -45,7 +46,8 @@ def encoded(encoding: Encoding, form: Form, dataset: Dataset, split: str, cache:
         with FileLock(where.with_suffix(".lock")):
             found = _mapped(where)
             if found is None:
-                parts = (apply(_rows(dataset, at[i : i + CHUNK])) for i in range(0, len(at), CHUNK))
+                step = max(1, CHUNK // width)
+                parts = (apply(_rows(dataset, at[i : i + step])) for i in range(0, len(at), step))
                 _write(where, first, len(at), parts)
                 found = _mapped(where)
     except OSError:
