@@ -1,0 +1,53 @@
+"""A front end under construction: one raw input, a few operators, one or two outputs."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+OPSET, ML_OPSET, IR_VERSION = 20, 3, 10
+
+
+class Front:
+    """Nodes and constants of a graph with the one input ``name`` of an element ``kind`` and ``shape`` a row."""
+
+    def __init__(self, name: str, kind: str, shape: Sequence[int]) -> None:
+        self.name, self._kind, self._shape = name, kind, tuple(shape)
+        self._nodes: list[Any] = []
+        self._constants: list[Any] = []
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        """A fixed value."""
+        from onnx import numpy_helper
+
+        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def add(self, op: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """One operator; its first output."""
+        return self.several(op, inputs, [output or f"/front/{len(self._nodes)}"], **attributes)
+
+    def several(self, op: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> str:
+        """One operator of several outputs; the first."""
+        from onnx import helper
+
+        self._nodes.append(helper.make_node(op, list(inputs), list(outputs), **attributes))
+        return outputs[0]
+
+    def model(self, output: str, kind: str, shape: Sequence[int]) -> bytes:
+        """The serialised model with one output ("float" or "int64") of a ``shape`` a row."""
+        import onnx
+        from onnx import TensorProto, helper
+
+        kinds = {
+            "string": TensorProto.STRING, "float": TensorProto.FLOAT, "uint8": TensorProto.UINT8,
+            "int64": TensorProto.INT64,
+        }  # fmt: skip
+        given = helper.make_tensor_value_info(self.name, kinds[self._kind], ["N", *self._shape])
+        result = helper.make_tensor_value_info(output, kinds[kind], ["N", *shape])
+        graph = helper.make_graph(self._nodes, "front_end", [given], [result], self._constants)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
+        onnx.checker.check_model(model)
+        return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,128 @@
+"""Sound in one column: waves of equal length become log-mel spectrograms inside the artefact."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic.fields import Field
+
+from autodistill.errors import TableError
+from autodistill.inputs import FEATURES, NUMERIC, Encoding, Modality
+from autodistill.inputs._cells import arrays
+from autodistill.inputs._front import Front
+from autodistill.records import Features, FloatArray
+
+FLOOR = 1e-6
+TINY = 1e-6
+
+
+@dataclass(frozen=True)
+class Audio:
+    """Waves [T] in [-1, 1] of one length: ``/numeric`` [N, mels, frames], each band with mean 0 and deviation 1.
+
+    Frames are windowed (Hann) and transformed by two convolutions with fixed sines and cosines; power goes through
+    triangular filters, evenly spaced on the mel scale 2595 log10(1 + f / 700), and the logarithm. For families that
+    are fitted a sound is each band's mean and deviation over time.
+    """
+
+    modality: ClassVar[Modality] = "audio"
+
+    column: Annotated[str, Field(description="the column: waves [T] of one length")]
+    rate: Annotated[int, Field(ge=1000, le=192_000, description="samples a second")] = 16_000
+    mels: Annotated[int, Field(ge=4, le=256, description="bands")] = 40
+    window: Annotated[float, Field(gt=0, le=1, description="seconds of a frame")] = 0.025
+    hop: Annotated[float, Field(gt=0, le=1, description="seconds from frame to frame")] = 0.010
+
+    def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:  # noqa: ARG002
+        """float32 [N, T]."""
+        found = arrays(cells, where).astype(np.float32)
+        if found.ndim != 2:
+            raise TableError(f"a wave has the shape {found.shape[1:]}", where=where, do="store [T], one channel")
+        if found.shape[1] < round(self.window * self.rate):
+            do = f"give longer waves or a shorter window (rate: {self.rate})"
+            raise TableError(f"a wave of {found.shape[1]} samples is shorter than one frame", where=where, do=do)
+        return found
+
+    def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
+        """Means and deviations of the bands, over the train rows and their frames."""
+        waves = features[self.column]
+        samples = waves.shape[1]
+        plain = Front(self.column, "float", (samples,))
+        plain.add("Identity", [self._bands(plain)], NUMERIC)
+        frames = 1 + (samples - round(self.window * self.rate)) // round(self.hop * self.rate)
+        found = _run(plain.model(NUMERIC, "float", (self.mels, frames)), self.column, waves)
+        mean = found.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None]
+        spread = np.maximum(found.std(axis=(0, 2), dtype=np.float64), TINY).astype(np.float32)[:, None]
+
+        def scaled(front: Front, output: str = "") -> str:
+            value = front.add("Sub", [self._bands(front), front.constant("/mean", mean)])
+            return front.add("Mul", [value, front.constant("/scale", 1.0 / spread)], output)
+
+        split, matrix = Front(self.column, "float", (samples,)), Front(self.column, "float", (samples,))
+        scaled(split, NUMERIC)
+        value, axis = scaled(matrix), matrix.constant("/time", np.array([2]))
+        middle = matrix.add("ReduceMean", [value, axis], keepdims=0)
+        square = matrix.add("ReduceMean", [matrix.add("Mul", [value, value]), axis], keepdims=0)
+        rest = matrix.add("Sub", [square, matrix.add("Mul", [middle, middle])])
+        deviation = matrix.add("Sqrt", [matrix.add("Relu", [rest])])
+        matrix.add("Concat", [middle, deviation], FEATURES, axis=1)
+        return Encoding(
+            inputs=((self.column, "float"),),
+            numeric=self.mels * frames,
+            cardinalities=(),
+            split=split.model(NUMERIC, "float", (self.mels, frames)),
+            matrix=matrix.model(FEATURES, "float", (2 * self.mels,)),
+            modality="audio",
+            size=(self.mels, frames),
+        )
+
+    def _bands(self, front: Front) -> str:
+        """log-mel [N, mels, frames] of the waves."""
+        size, hop = round(self.window * self.rate), round(self.hop * self.rate)
+        real, imaginary = _fourier(size)
+        wave = front.add("Unsqueeze", [self.column, front.constant("/channel", np.array([1]))])
+        parts = []
+        for name, kernel in (("/cosines", real), ("/sines", imaginary)):
+            value = front.add("Conv", [wave, front.constant(name, kernel)], strides=[hop])
+            parts.append(front.add("Mul", [value, value]))
+        power = front.add("Add", parts)
+        filters = front.constant("/filters", mel_filters(self.mels, size, self.rate))
+        return front.add(
+            "Log",
+            [
+                front.add(
+                    "Add",
+                    [front.add("MatMul", [filters, power]), front.constant("/floor", np.array(FLOOR, np.float32))],
+                )
+            ],
+        )
+
+
+def _fourier(size: int) -> tuple[FloatArray, FloatArray]:
+    """Windowed cosines and sines [size // 2 + 1, 1, size]: the discrete Fourier transform as a convolution."""
+    at = np.arange(size)
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * at / size)
+    angle = 2 * np.pi * np.outer(np.arange(size // 2 + 1), at) / size
+    return ((np.cos(angle) * hann)[:, None].astype(np.float32), (np.sin(angle) * hann)[:, None].astype(np.float32))
+
+
+def mel_filters(mels: int, size: int, rate: int) -> FloatArray:
+    """Triangles float32 [mels, size // 2 + 1] over the bins of a transform, evenly spaced in mel from 0 to rate / 2."""
+    top = 2595 * np.log10(1 + rate / 2 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, mels + 2) / 2595) - 1)
+    bins = np.arange(size // 2 + 1) * rate / size
+    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    return np.asarray(np.maximum(0, np.minimum(rise, fall)), np.float32)
+
+
+def _run(model: bytes, name: str, waves: FloatArray) -> FloatArray:
+    from autodistill import runtime
+
+    session = runtime.open(model)
+    parts = [session.run({name: waves[at : at + 256]})[0] for at in range(0, len(waves), 256)]
+    return np.asarray(np.concatenate(parts))
