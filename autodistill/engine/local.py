@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from autodistill.engine.protocol import Died, Fault, Outcome, Task
 from autodistill.engine.worker import READY
-from autodistill.jobs import Workshop
 
-MODULE = "autodistill.engine.worker"
+if TYPE_CHECKING:
+    from autodistill.jobs import Workshop
+
+PROGRAM = "from autodistill.engine.worker import main; main()"
 HOME = Path(__file__).resolve().parents[2]
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """Set before numpy or torch are loaded; the trainer uses one thread as well."""
@@ -61,7 +63,7 @@ class Local:
     reads: Literal["here"] = "here"
     reading = False
 
-    def __init__(self, size: int, open_shop: Callable[[], Workshop]) -> None:
+    def __init__(self, size: int, open_shop: "Callable[[], Workshop]") -> None:
         self.size, self._open_shop = size, open_shop
         self._hands: list[_Hand] = []
 
@@ -129,7 +131,7 @@ def _start() -> _Hand:
     paths = os.pathsep.join(part for part in (str(HOME), os.environ.get("PYTHONPATH", "")) if part)
     said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the worker
     process = subprocess.Popen(
-        [sys.executable, "-P", "-m", MODULE, str(theirs.fileno())],
+        [sys.executable, "-P", "-c", PROGRAM, str(theirs.fileno())],
         env=os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": paths},
         stdin=subprocess.PIPE,
         stdout=said,

@@ -12,7 +12,8 @@ from types import TracebackType
 from typing import Self
 
 from autodistill import jobs
-from autodistill.engine.protocol import Crew, Died, Fault, Outcome, Task, work
+from autodistill.engine.protocol import Crew, Died, Fault, Outcome, Task
+from autodistill.engine.worker import work
 from autodistill.errors import RunError
 from autodistill.records import Event, Job
 

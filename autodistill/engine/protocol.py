@@ -1,13 +1,11 @@
 """What an engine is, and what passes between one and its workers."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Literal, Protocol, Self
 
-from autodistill import jobs
-from autodistill.errors import RunError, UserError
+from autodistill.errors import RunError
 from autodistill.records import Event, Job, Reading
 
 
@@ -111,16 +109,3 @@ class Crew(Protocol):
     def close(self) -> None:
         """End every worker now."""
         ...
-
-
-def work(task: Task, shop: jobs.Workshop) -> Outcome:
-    """Do a task here."""
-    try:
-        if task.kind == "make":
-            return jobs.prepare(task.job, shop)
-        if task.kind == "train":
-            shop.seen[shop.reading_key(task.job.candidate)] = task.readings
-        deadline = None if task.until is None else time.monotonic() + task.until - time.time()
-        return jobs.do(task.job, shop, deadline)
-    except UserError as fault:
-        return Fault(what=fault.what, where=fault.where, do=fault.do)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from autodistill.engine.protocol import Died, Fault, Outcome, Task, work
+from autodistill.engine.protocol import Died, Fault, Outcome, Task
+from autodistill.engine.worker import work
 from autodistill.errors import RunError, SpecError, UserError
 from autodistill.jobs import Workshop
 

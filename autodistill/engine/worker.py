@@ -8,7 +8,15 @@ import os
 import signal
 import sys
 import threading
+import time
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
+
+from autodistill.engine.protocol import Fault, Outcome, Task
+from autodistill.errors import UserError
+
+if TYPE_CHECKING:
+    from autodistill.jobs import Workshop
 
 READY = "ready"
 
@@ -28,9 +36,6 @@ def _serve(line: Connection) -> None:
     sys.path[:], folder = line.recv()
     os.chdir(folder)
     open_shop = line.recv()  # what it needs is imported here, and torch only once something is trained by it
-    from autodistill.engine.protocol import Fault, work
-    from autodistill.errors import UserError
-
     try:
         shop = open_shop()
     except UserError as fault:
@@ -46,5 +51,16 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-if __name__ == "__main__":
-    main()
+def work(task: Task, shop: "Workshop") -> Outcome:
+    """Do a task here, whoever asks for it."""
+    from autodistill import jobs
+
+    try:
+        if task.kind == "make":
+            return jobs.prepare(task.job, shop)
+        if task.kind == "train":
+            shop.seen[shop.reading_key(task.job.candidate)] = task.readings
+        deadline = None if task.until is None else time.monotonic() + task.until - time.time()
+        return jobs.do(task.job, shop, deadline)
+    except UserError as fault:
+        return Fault(what=fault.what, where=fault.where, do=fault.do)
