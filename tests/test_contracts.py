@@ -9,12 +9,34 @@ import torch
 from autodistill import plugins, runtime
 from autodistill.errors import StudentError
 from autodistill.export import Answer, export, trace, wrap
-from autodistill.inputs import Encoding, Shapes
+from autodistill.inputs import MODALITIES, Encoding, Shapes
 from autodistill.losses import Batch
 
 
 def students(trains):
     return [name for name in plugins.names("students") if plugins.find("students", name).trains == trains]
+
+
+def raw(modality):
+    """Forty raw rows of a modality, as ``read`` gives them."""
+    rng = np.random.default_rng(0)
+    words = np.array(["good", "bad,", "The", "film"], object)
+    return {
+        "image": rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
+        "text": np.array([" ".join(words[rng.integers(0, 4, 1 + at % 5)]) for at in range(40)], object),
+        "audio": rng.uniform(-1, 1, (40, 2000)).astype(np.float32),
+        "series": rng.normal(size=(40, 20, 3)).astype(np.float32),
+    }[modality]
+
+
+def encoded(modality, loans):
+    """Raw rows of a modality, and the front end of the first input that reads it."""
+    if modality == "table":
+        got = loans(3)
+        return got.features, got.encoding
+    name = next(one for one in plugins.names("inputs") if plugins.find("inputs", one).modality == modality)
+    features = {"cell": raw(modality)}
+    return features, plugins.build("inputs", name, {"column": "cell"}).fit(features, np.arange(40) % 3, ("a", "b", "c"))
 
 
 @pytest.mark.parametrize("room", ["students", "losses", "inputs"])
@@ -36,27 +58,35 @@ def test_a_student_declares_itself(name):
     assert kind.trains == "gradient" or kind.precisions == ("fp32",)
 
 
-@pytest.mark.parametrize("name", students("gradient"))
-def test_a_gradient_student(name, loans, tmp_path):
-    got, classes = loans(3), 3
-    shapes = got.encoding.shapes(classes)
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        (name, form)
+        for name in students("gradient")
+        for form in getattr(plugins.find("students", name), "forms", MODALITIES)
+    ],
+)
+def test_a_gradient_student(name, form, loans, tmp_path):
+    features, encoding = encoded(form, loans)
+    many = len(next(iter(features.values())))
+    classes = ("a", "b", "c")
+    shapes = encoding.shapes(3)
     torch.manual_seed(0)
-    module = plugins.build("students", name, {}).build(shapes, classes)
-    numeric, codes = (torch.from_numpy(part) for part in got.encoding.apply(got.features))
-    assert module.eval()(numeric, codes).shape == (1200, classes)
-    torch.testing.assert_close(module(numeric[:1], codes[:1]), module(numeric, codes)[:1])  # rows do not mix
+    module = plugins.build("students", name, {}).build(shapes, 3)
+    numeric, codes = (torch.from_numpy(part) for part in encoding.apply(features))
+    assert module.eval()(numeric, codes).shape == (many, 3)
+    # Rows do not mix.
+    torch.testing.assert_close(module(numeric[:1], codes[:1]), module(numeric, codes)[:1], atol=1e-5, rtol=1e-4)
     module.train()(numeric, codes).sum().backward()
     assert all(p.grad is not None for p in module.parameters())
     template = trace(module, shapes)
     assert template.whole, "its weights cannot be put in by name: every export would be a trace"
-    rows = got.at(slice(0, 200))
+    rows = {name: column[:200] for name, column in features.items()}
     for precision in plugins.find("students", name).precisions:
         out = tmp_path / f"{precision}.onnx"
-        artefact = export(
-            got.encoding, module, Answer(classes=got.classes), out, rows, precision=precision, template=template
-        )
-        found = runtime.open(artefact.path).probabilities(got.features)
-        assert found.shape == (1200, classes)
+        artefact = export(encoding, module, Answer(classes=classes), out, rows, precision=precision, template=template)
+        found = runtime.open(artefact.path).probabilities(features)
+        assert found.shape == (many, 3)
         np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
 
 
@@ -108,18 +138,6 @@ def test_a_loss_takes_two_classes_or_says_that_it_does_not(name):
         student = torch.randn(8, 2, requires_grad=True)
         kind().build(shapes)(Batch(student=student, y=torch.arange(8) % 2, teacher=torch.randn(8, 2))).backward()
         assert student.grad.abs().sum() > 0
-
-
-def raw(modality):
-    """Forty raw rows of a modality, as ``read`` gives them."""
-    rng = np.random.default_rng(0)
-    words = np.array(["good", "bad,", "The", "film"], object)
-    return {
-        "image": rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8),
-        "text": np.array([" ".join(words[rng.integers(0, 4, 1 + at % 5)]) for at in range(40)], object),
-        "audio": rng.uniform(-1, 1, (40, 2000)).astype(np.float32),
-        "series": rng.normal(size=(40, 20, 3)).astype(np.float32),
-    }[modality]
 
 
 @pytest.mark.parametrize("name", plugins.names("inputs"))

@@ -37,7 +37,7 @@ def quantised(core: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> Any:
             made,
             Rows(),
             quant_format=quantization.QuantFormat.QDQ,
-            op_types_to_quantize=["MatMul", "Gemm", "Relu"],  # a Relu goes into the range of what it follows
+            op_types_to_quantize=["MatMul", "Gemm", "Conv", "Relu"],  # a Relu goes into the range of what it follows
             per_channel=False,
             reduce_range=True,
             activation_type=quantization.QuantType.QUInt8,

@@ -1,0 +1,28 @@
+"""Networks that end in one vector a row and a linear layer: what feature losses match is that vector."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def pooled(body: "nn.Module", width: int, outputs: int) -> "nn.Module":
+    """``body(numeric, codes)`` gives [n, width]; a linear layer makes logits [n, outputs] of it."""
+    from torch import Tensor, nn
+
+    class Network(nn.Module):
+        """``features`` and ``head`` apart, as losses on features need them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = body
+            self.head = nn.Linear(width, outputs)
+
+        def features(self, numeric: Tensor, codes: Tensor) -> Tensor:
+            """What the last layer reads [n, width]."""
+            return self.body(numeric, codes)  # type: ignore[no-any-return]
+
+        def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:
+            return self.head(self.features(numeric, codes))  # type: ignore[no-any-return]
+
+    return Network()

@@ -1,0 +1,61 @@
+"""Depthwise separable convolutions on pictures and spectrograms (Howard et al. 2017, arXiv 1704.04861)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic.fields import Field
+
+from autodistill.inputs import Shapes
+from autodistill.students._pooled import pooled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """A convolution of stride 2, then blocks of a depthwise and a pointwise one; each second block halves the picture
+    and doubles the channels. A spectrogram is a picture of one channel."""
+
+    trains: ClassVar[str] = "gradient"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
+    readings_depend_on: ClassVar[str] = "architecture"
+    forms: ClassVar[tuple[str, ...]] = ("image", "audio")
+
+    width: Annotated[int, Field(ge=2, le=512, description="channels of the first convolution")] = 16
+    blocks: Annotated[int, Field(ge=0, le=12, description="separable blocks after it")] = 3
+
+    def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
+        """A module from numeric [n, C, H, W] ([n, bands, frames] of sound) to logits [n, outputs]."""
+        import torch
+        from torch import Tensor, nn
+
+        channels = inputs.shape[0] if len(inputs.shape) == 3 else 1
+        layers: list[nn.Module] = [nn.Conv2d(channels, self.width, 3, stride=2, padding=1), nn.ReLU()]
+        wide = self.width
+        for at in range(self.blocks):
+            grown = wide * 2 if at % 2 == 0 else wide
+            layers += [
+                nn.Conv2d(wide, wide, 3, stride=2 if at % 2 == 0 else 1, padding=1, groups=wide),
+                nn.ReLU(),
+                nn.Conv2d(wide, grown, 1),
+                nn.ReLU(),
+            ]
+            wide = grown
+
+        class Body(nn.Module):
+            """Convolutions, then the mean over the picture."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = nn.Sequential(*layers)
+                for layer in self.layers:
+                    if isinstance(layer, nn.Conv2d):
+                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+            def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:  # noqa: ARG002
+                picture = numeric if numeric.dim() == 4 else torch.unsqueeze(numeric, 1)
+                return self.layers(picture).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+        return pooled(Body(), wide, outputs)

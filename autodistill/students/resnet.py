@@ -1,0 +1,70 @@
+"""Residual networks of basic blocks without normalisation (He et al. 2016; Fixup's scaled start, Zhang et al. 2019)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic.fields import Field
+
+from autodistill.inputs import Shapes
+from autodistill.students._pooled import pooled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class ResNet:
+    """Three stages of basic blocks; each stage halves the picture and doubles the channels.
+
+    The second convolution of a block starts at zero, so that a block starts as the identity and needs no normalisation.
+    """
+
+    trains: ClassVar[str] = "gradient"
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
+    readings_depend_on: ClassVar[str] = "architecture"
+    forms: ClassVar[tuple[str, ...]] = ("image", "audio")
+
+    width: Annotated[int, Field(ge=2, le=256, description="channels of the first stage")] = 8
+    blocks: Annotated[int, Field(ge=1, le=18, description="blocks of a stage")] = 1
+
+    def build(self, inputs: Shapes, outputs: int) -> "nn.Module":
+        """A module from numeric [n, C, H, W] ([n, bands, frames] of sound) to logits [n, outputs]."""
+        import torch
+        from torch import Tensor, nn
+
+        class Block(nn.Module):
+            """relu(x + conv(relu(conv(x)))), with a 1 × 1 convolution where the shape changes."""
+
+            def __init__(self, narrow: int, wide: int, stride: int) -> None:
+                super().__init__()
+                self.first = nn.Conv2d(narrow, wide, 3, stride=stride, padding=1)
+                self.second = nn.Conv2d(wide, wide, 3, padding=1)
+                self.beside = nn.Conv2d(narrow, wide, 1, stride=stride) if stride > 1 or narrow != wide else None
+                nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+                nn.init.zeros_(self.second.weight)
+
+            def forward(self, x: Tensor) -> Tensor:
+                kept = x if self.beside is None else self.beside(x)
+                return torch.relu(kept + self.second(torch.relu(self.first(x))))
+
+        channels = inputs.shape[0] if len(inputs.shape) == 3 else 1
+        wide = self.width
+        layers: list[nn.Module] = [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+        for stage in range(3):
+            grown = self.width * 2**stage
+            for at in range(self.blocks):
+                layers.append(Block(wide, grown, 2 if at == 0 and stage > 0 else 1))
+                wide = grown
+
+        class Body(nn.Module):
+            """Blocks, then the mean over the picture."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.layers = nn.Sequential(*layers)
+
+            def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:  # noqa: ARG002
+                picture = numeric if numeric.dim() == 4 else torch.unsqueeze(numeric, 1)
+                return self.layers(picture).mean(dim=(2, 3))  # type: ignore[no-any-return]
+
+        return pooled(Body(), wide, outputs)
