@@ -69,12 +69,7 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument("--all", action="store_true", help="every candidate, not only the front")
 
     one = verb("report", "Render a run's report again from its records, or judge the run again under another policy.")
-    one.add_argument("run", type=Path, metavar="RUN")
-    one.add_argument(
-        "--policy", type=Path, metavar="FILE", help="judge the run again under this policy: a look is paid"
-    )
-    one.add_argument("--out", type=Path, metavar="DIR", help="where that goes (default: RUN/policies/DIGEST)")
-    one.add_argument("--track", metavar="URI", help="copy the run to this MLflow address too (idempotent)")
+    _report(one)
 
     one = verb("predict", "Score new rows with the run's student.")
     one.add_argument("run", type=Path, metavar="RUN")
@@ -103,6 +98,17 @@ def parser() -> argparse.ArgumentParser:
     one = verb("list", "What an experiment file can name: every room's plugins and their options.")
     one.add_argument("room", nargs="?", metavar="ROOM")
     return top
+
+
+def _report(one: argparse.ArgumentParser) -> None:
+    """What ``report`` takes."""
+    one.add_argument("run", type=Path, metavar="RUN")
+    again = "judge the run again under this policy: a look is paid"
+    one.add_argument("--policy", type=Path, metavar="FILE", help=again)
+    one.add_argument("--out", type=Path, metavar="DIR", help="where that goes (default: RUN/policies/DIGEST)")
+    one.add_argument("--track", metavar="URI", help="copy the run to this MLflow address too (idempotent)")
+    prints = "print it as a PDF too, through a Chromium of this machine (default: RUN/report.pdf)"
+    one.add_argument("--pdf", nargs="?", const="", metavar="FILE", help=prints)
 
 
 def _audit(one: argparse.ArgumentParser) -> None:

@@ -2,23 +2,29 @@
 
 import argparse
 import json
+from pathlib import Path
 
 from autodistill.errors import UserError
 
 
 def run(asked: argparse.Namespace) -> int:
-    """Render the report again from ``report.json``, or judge the run again under another policy."""
+    """Render the report again from ``report.json`` (and print it as a PDF), or judge the run under another policy."""
     if asked.policy is not None:
         return _judge(asked)
     if asked.out is not None:
         raise UserError("--out goes with --policy", do="a report is rendered again where it is")
     from autodistill import report
+    from autodistill.report import pdf
     from autodistill.run import attest
 
+    if asked.pdf is not None:
+        pdf.browser()  # before anything is written again
     found = report.read(asked.run)
     paths = report.write(asked.run, found)
     if (asked.run / attest.FACTS).is_file():
         attest.rendered(asked.run, attest.book())
+    if asked.pdf is not None:
+        paths = (*paths, pdf.write(asked.run / "report.html", _pdf(asked)))
     if asked.track is not None:
         from autodistill import track
 
@@ -32,7 +38,16 @@ def run(asked: argparse.Namespace) -> int:
     return 0
 
 
+def _pdf(asked: argparse.Namespace) -> Path:
+    """Where the PDF goes: beside the page unless a file is named."""
+    return Path(asked.pdf) if asked.pdf else asked.run / "report.pdf"
+
+
 def _judge(asked: argparse.Namespace) -> int:
+    if asked.pdf is not None:
+        raise UserError(
+            "--pdf goes without --policy", do="print the new report afterwards: `autodistill report DIR --pdf`"
+        )
     if asked.track is not None:
         raise UserError("--track goes without --policy", do="a run is copied under the policy that it was made under")
     from autodistill import run as verbs

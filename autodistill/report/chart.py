@@ -197,4 +197,4 @@ def in_sight(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _loose(point: Mapping[str, Any]) -> bool:
     """A control, or a student that was stopped: where it lies far above the others it does not set the scale."""
-    return point["kind"] == "control" or point["screening"] == "stopped"
+    return bool(point["kind"] == "control" or point["screening"] == "stopped")
