@@ -2,12 +2,15 @@
 classes. Nothing here is random from run to run."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import signed_run
 import small_run
 
 from autodistill.inputs import Encoding
@@ -76,3 +79,17 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> small_run.Run:
     """A whole search that measured; others replay its readings and share its cache."""
     root = tmp_path_factory.mktemp("recorded")
     return small_run.search(root, root / "cache")
+
+
+@pytest.fixture(scope="session")
+def signed(recorded: small_run.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project folder with that search, approved by Ada; not to be changed."""
+    return signed_run.project(recorded, tmp_path_factory.mktemp("signed"))
+
+
+@pytest.fixture
+def copy(signed: Path, tmp_path: Path) -> Path:
+    """The signed project, to be changed."""
+    root = tmp_path / "copy"
+    shutil.copytree(signed, root)
+    return root

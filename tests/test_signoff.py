@@ -20,69 +20,18 @@ import pytest
 import small_run
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import SSlibKey
+from signed_run import ada, asked, at, refused, trust
 
 from autodistill import cli, signoff, spec, verdict
 from autodistill.errors import LedgerError, RunError, SignatureError, SpecError
 from autodistill.ledger import Ledger
 from autodistill.nightly import champion
 from autodistill.records import digest
-from autodistill.run import attest, sealed, verifying
+from autodistill.run import attest, sealed
 from autodistill.run.deep import differences
 from autodistill.signoff import envelope, keys
 
 NOW = "2100-01-01T00:00:00Z"
-
-
-@pytest.fixture(scope="module")
-def signed(recorded: small_run.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A project folder with one search, approved by Ada; its trust file and keys beside."""
-    root = tmp_path_factory.mktemp("signed")
-    shutil.copytree(recorded.root / "reports", root / "reports")
-    trust(root, [("Ada", "approver", signoff.make(root / "ada.pem"))])
-    assert at(root, "sign", "reports/small", *ada("approved")) == 0
-    return root
-
-
-def trust(root: Path, people: list[tuple[str, str, Any]], auditor: Any = None) -> None:
-    lines = [("auditor", "auditor", auditor or signoff.auditor()), *people]
-    text = "keys:\n" + "".join(
-        f"  - {{name: {name}, role: {role}, public: '{signoff.public_text(key)}'}}\n" for name, role, key in lines
-    )
-    (root / "policies").mkdir(exist_ok=True)
-    (root / "policies" / "trust.yaml").write_text(text)
-
-
-def ada(decision: str, *more: str, by: str = "Ada") -> tuple[str, ...]:
-    return ("--key", "ada.pem", "--by", by, "--role", "model risk", "--decision", decision, *more)
-
-
-def at(root: Path, *arguments: str) -> int:
-    """One verb, run in a folder; its exit code."""
-    before = Path.cwd()
-    os.chdir(root)
-    try:
-        return cli.main(arguments)
-    finally:
-        os.chdir(before)
-
-
-def asked(root: Path, **more: Any) -> signoff.Asked:
-    known = spec.load_trust(root / "policies" / "trust.yaml")
-    return signoff.Asked(**({"trust": known, "root": root / "reports", "now": attest.now()} | more))
-
-
-def refused(root: Path, **more: Any) -> dict[str, str]:
-    """What does not hold, and why; empty for a valid run."""
-    return {
-        one.what: one.why for one in verifying.folder(root / "reports" / "small", asked(root, **more)) if not one.ok
-    }
-
-
-@pytest.fixture
-def copy(signed: Path, tmp_path: Path) -> Path:
-    root = tmp_path / "copy"
-    shutil.copytree(signed, root)
-    return root
 
 
 def test_the_encoding_is_the_published_one() -> None:

@@ -18,6 +18,8 @@ ROWS = "rows.parquet"
 def row_digests(path: Path, split: str) -> npt.NDArray[Any]:
     """The digests of one split's rows and nothing else of them; RunError where they cannot be read."""
     try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            raise OSError("missing, or no file")
         table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read(columns=["split", "row_digest"], use_threads=False)
         # As lists: for arrays of text pyarrow opens pandas, which a verifier has no other need of.
         at = np.array(table["split"].to_pylist(), dtype=object) == split
