@@ -16,7 +16,7 @@ from typing import Any, Literal
 import engines
 import pytest
 from engines import pumped
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from autodistill import engine, spec
@@ -158,6 +158,7 @@ class Simulated:
         self._tasks: list[Task] = []
         self._slot: Task | None = None
         self.deaths: dict[tuple[str, int], int] = {}
+        self.mortality = 0.2
 
     @property
     def busy(self) -> int:
@@ -186,7 +187,7 @@ class Simulated:
             self._slot = None
         else:
             self._tasks.remove(task)
-        if self._draw.random() < 0.2:
+        if self._draw.random() < self.mortality:
             mark = (task.kind, task.job.candidate.number)
             begun = self._draw.random() < 0.7
             self.deaths[mark] = self.deaths.get(mark, 0) + begun
@@ -197,7 +198,8 @@ class Simulated:
         self._tasks.clear()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(1, "drained", 841443398, 12)  # a reading died twice while the workers were drained
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(1, 4), st.sampled_from(["here", "drained", "apart"]), st.integers(0, 9999), st.integers(1, 12))
 def test_whatever_ends_first_every_candidate_ends_once_and_readings_are_alone(
     asked: spec.Spec,
@@ -255,6 +257,20 @@ def test_a_fault_of_the_run_comes_after_what_was_done(asked: spec.Spec, shop: Wo
             both.submit(Job(kind="train", candidate=one), None)
         assert [event.kind for event in both.wait()] == ["finished"]
         with pytest.raises(RunError, match="here: no space; make room"):
+            both.wait()
+
+
+def test_a_reading_that_the_run_cannot_go_on_without(asked: spec.Spec, shop: Workshop) -> None:
+    def missing() -> bool:
+        raise RunError("the recorded readings have none", where="measure.from")
+
+    crew = Simulated(2, shop, "here", 1)
+    crew.mortality = 0.0
+    with Pool(shop, crew) as both:
+        for one in engines.candidates(asked, 3):
+            both.submit(Job(kind="measure", candidate=one), None)
+        shop.lab.quiet = missing  # type: ignore[attr-defined]
+        with pytest.raises(RunError, match=r"measure\.from: the recorded"):
             both.wait()
 
 

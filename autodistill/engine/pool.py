@@ -65,11 +65,11 @@ class Pool:
         """See ``Engine``."""
         until = None if timeout is None else time.monotonic() + timeout
         while not self._ready:
-            if self._fault is not None:
-                raise self._fault
             self._hand_out()
             if self._ready:
                 break
+            if self._fault is not None:
+                raise self._fault
             ended = self._crew.ended(None if until is None else max(0.0, until - time.monotonic()))
             if not ended:
                 return ()
@@ -95,11 +95,14 @@ class Pool:
     def _hand_out(self) -> None:
         """Give work to whoever is free; where one has none and files wait, drain and measure."""
         crew = self._crew
+        if self._fault is not None:
+            return
         if crew.reads == "apart":
             if self._shapes and not crew.reading:
                 self._start(replace(self._shapes.popleft(), kind="read"))
         elif crew.reading:
             return
+        self._draining &= bool(self._shapes)
         self._give(self._makes)
         if not self._draining:
             self._give(self._trains)
@@ -130,7 +133,7 @@ class Pool:
             task = replace(self._shapes.popleft(), kind="read")
             self._begun[task.kind, task.job.candidate.number] = time.monotonic()
             self._take(task, work(task, self._shop))
-        self._give(self._trains)
+        self._hand_out()
         return None
 
     def _take(self, task: Task, outcome: Outcome) -> None:
@@ -150,8 +153,6 @@ class Pool:
             elif task.kind == "read" and outcome.readings:
                 self._shop.seen[task.key] = outcome.readings
             self._ready.append(outcome)
-        if self._draining and not self._shapes:
-            self._draining = False
         return None
 
     def _again(self, task: Task, died: Died) -> None:
@@ -167,7 +168,7 @@ class Pool:
         mark = (task.kind, job.candidate.number, job.to_epoch)
         self._deaths[mark] += died.begun
         waiting = {"make": self._makes, "read": self._shapes, "train": self._trains}[task.kind]
-        others = self._making.pop(task.key, [task])[1:]
+        others = self._making.pop(task.key)[1:] if task.kind == "make" else []
         if self._deaths[mark] < DEATHS:
             waiting.appendleft(task if task.kind != "read" else replace(task, kind="make"))
         else:
