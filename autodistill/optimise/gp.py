@@ -80,10 +80,14 @@ class Process:
         return mean, np.sqrt(rest) * self._spread
 
     def _kernel(self, points: Points) -> FloatArray:
-        r2 = np.zeros((len(points.at), len(self._points.at)))
-        for d, scale in enumerate(self.scales):
-            r2 += points.apart(self._points, d) / scale**2
-        return _matern(r2)[0]
+        """k [n, m] between points and those known; the distances by products of matrices."""
+        one, other, category = points.at, self._points.at, points.category
+        x, y = one[:, ~category] / self.scales[~category], other[:, ~category] / self.scales[~category]
+        r2 = np.sum(x * x, axis=1)[:, None] + np.sum(y * y, axis=1) - 2 * x @ y.T
+        marked, known = (_marks(at[:, category], other[:, category]) for at in (one, other))
+        weights = _marked_by(other[:, category], self.scales[category] ** -2.0)
+        r2 = r2 + np.sum(self.scales[category] ** -2.0) - (marked * weights) @ known.T
+        return _matern(np.maximum(r2, 0.0))[0]
 
 
 def posterior(theta: FloatArray, apart: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
@@ -101,6 +105,17 @@ def posterior(theta: FloatArray, apart: FloatArray, y: FloatArray) -> tuple[floa
     by_scale = -weights * np.tensordot(apart, inner * slope, axes=2) + away / SCALE_PRIOR[1]
     by_noise = 0.5 * np.trace(inner) * np.exp(theta[-1])
     return float(loss), np.append(by_scale, by_noise)
+
+
+def _marks(at: FloatArray, known: FloatArray) -> FloatArray:
+    """A column for each category of each column of ``known``: 1 where ``at`` has it, else 0."""
+    columns = [at[:, d, None] == np.unique(known[:, d]) for d in range(known.shape[1])]
+    return np.concatenate([np.zeros((len(at), 0)), *columns], axis=1)
+
+
+def _marked_by(known: FloatArray, weights: FloatArray) -> FloatArray:
+    """The weight of each column of ``_marks``."""
+    return np.repeat(weights, [len(np.unique(known[:, d])) for d in range(known.shape[1])])
 
 
 def _apart(points: Points) -> FloatArray:

@@ -1,7 +1,7 @@
 """Many points of a conditional space at once, as numbers in [0, 1]."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Grid:
         labels = tuple(f"{branch.label}." for branch in space.branches)
         self.shape = np.array([d.name == "family" or d.name.startswith(labels) for d in self.dimensions], dtype=bool)
         """The dimensions that decide an artefact's shape, and so its exact costs."""
+        self._conditions = list(self._read_conditions())
 
     def draw(self, count: int, rng: np.random.Generator) -> FloatArray:
         """Points at random, uniform in every dimension."""
@@ -52,12 +53,19 @@ class Grid:
     def active(self, u: FloatArray) -> npt.NDArray[np.bool_]:
         """Which dimensions count, for each point [n, D]."""
         active = np.ones(u.shape, dtype=bool)
-        for i, dimension in enumerate(self.dimensions):
-            for parent, among in dimension.when:
-                j = self._place[parent]
-                places = [self.dimensions[j].choices.index(value) for value in among]
-                active[:, i] &= np.isin(u[:, j], places) & active[:, j]
+        for columns, parents in self._conditions:
+            held = np.ones(len(u), dtype=bool)
+            for j, among in parents:
+                held &= among[u[:, j].astype(np.intp)] & active[:, j]
+            active[:, columns] = held[:, None]
         return active
+
+    def _read_conditions(self) -> Iterator[tuple[list[int], list[tuple[int, npt.NDArray[np.bool_]]]]]:
+        """For each condition, parents first: the dimensions that it decides; of each parent which choices will do."""
+        for when in dict.fromkeys(d.when for d in self.dimensions if d.when):
+            parents = [(self._place[parent], among) for parent, among in when]
+            told = [(j, np.isin(self.dimensions[j].choices, among)) for j, among in parents]
+            yield [i for i, d in enumerate(self.dimensions) if d.when == when], told
 
     def points(self, u: FloatArray, only: npt.NDArray[np.bool_] | None = None) -> Points:
         """The points as a process sees them, in all dimensions or some."""
