@@ -1,6 +1,7 @@
 """What every plugin of a room must do, whoever wrote it: the folder is listed, nothing is named here."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -111,32 +112,59 @@ def test_a_fitted_student(name, classes, loans, tmp_path):
 @pytest.mark.parametrize("name", plugins.names("losses"))
 def test_a_loss(name):
     torch.manual_seed(0)
-    shapes = Shapes(numeric=1, cardinalities=(), classes=4)
+    shapes = Shapes(numeric=1, cardinalities=(), classes=4, student_width=4, teacher_width=6)
     objective = plugins.build("losses", name, {}).build(shapes)
-    student = torch.randn(8, 4, requires_grad=True)
-    batch = Batch(student=student, y=torch.arange(8) % 4, teacher=torch.randn(8, 4), weight=torch.ones(8))
-    value = objective(batch)
+    student, teacher, y = torch.randn(8, 4, requires_grad=True), torch.randn(8, 4), torch.arange(8) % 4
+    said = {"teacher": teacher, "teacher_features": torch.cat([teacher, teacher[:, :2]], dim=1), "progress": 0.5}
+    own = {"student": student, "student_features": student.tanh()}
+    value = objective(Batch(y=y, weight=torch.ones(8), **own, **said))
     value.backward()
     assert value.shape == ()
     assert torch.isfinite(student.grad).all()
     assert student.grad.abs().sum() > 0
-    unweighted = objective(Batch(student=student, y=batch.y, teacher=batch.teacher))
-    torch.testing.assert_close(unweighted, value)
-    right = copy.copy(batch.teacher).requires_grad_()
-    matched = objective(Batch(student=right, y=batch.teacher.argmax(dim=1), teacher=batch.teacher))
-    assert matched < value
+    torch.testing.assert_close(objective(Batch(y=y, **own, **said)), value)
+    torch.testing.assert_close(objective(Batch(y=y, labelled=torch.ones(8, dtype=torch.bool), **own, **said)), value)
+    right = copy.copy(teacher).requires_grad_()
+    assert objective(Batch(student=right, student_features=right, y=teacher.argmax(dim=1), **said)) < value
 
 
 @pytest.mark.parametrize("name", plugins.names("losses"))
-def test_a_loss_takes_two_classes_or_says_that_it_does_not(name):
+def test_rows_without_label_teach_what_the_teacher_says(name):
+    """Their y says nothing; where no row has a label, nothing but the teacher is left."""
+    torch.manual_seed(0)
     kind = plugins.find("losses", name)
-    shapes = Shapes(numeric=1, cardinalities=(), classes=2)
-    if getattr(kind, "min_classes", 2) > 2:
-        with pytest.raises(StudentError):
+    shapes = Shapes(numeric=1, cardinalities=(), classes=4, student_width=4, teacher_width=6)
+    objective = kind(**({"teacher_weight": 0.3} if name != "none" else {})).build(shapes)
+    student, y = torch.randn(8, 4), torch.arange(8) % 4
+    said = {"teacher": torch.randn(8, 4), "teacher_features": torch.randn(8, 6), "student_features": student.tanh()}
+    known = torch.arange(8) < 5
+    others = y.where(known, (y + 1) % 4)
+    batch = Batch(student=student, y=y, labelled=known, progress=0.5, **said)
+    torch.testing.assert_close(objective(replace(batch, y=others)), objective(batch))
+    if name == "none":
+        alone = Batch(student=student[:5], y=y[:5])
+        torch.testing.assert_close(objective(batch), objective(alone))
+    else:
+        sure = kind(teacher_weight=1.0).build(shapes)
+        if isinstance(sure, torch.nn.Module):
+            sure.load_state_dict(objective.state_dict())
+        untold = objective(replace(batch, labelled=torch.zeros(8, dtype=torch.bool)))
+        torch.testing.assert_close(untold, sure(replace(batch, labelled=None, y=said["teacher"].argmax(dim=1))))
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+@pytest.mark.parametrize("name", plugins.names("losses"))
+def test_a_loss_takes_few_classes_or_says_that_it_does_not(name, classes):
+    kind = plugins.find("losses", name)
+    shapes = Shapes(numeric=1, cardinalities=(), classes=classes, student_width=classes, teacher_width=3)
+    if classes < getattr(kind, "min_classes", 0):
+        with pytest.raises(StudentError, match="classes or more"):
             kind().build(shapes)
     else:
-        student = torch.randn(8, 2, requires_grad=True)
-        kind().build(shapes)(Batch(student=student, y=torch.arange(8) % 2, teacher=torch.randn(8, 2))).backward()
+        student = torch.randn(8, classes, requires_grad=True)
+        y = torch.arange(8) % 2 if classes == 2 else torch.randn(8)
+        teacher = {"teacher": torch.randn(8, classes), "teacher_features": torch.randn(8, 3)}
+        kind().build(shapes)(Batch(student=student, student_features=student * 2, y=y, **teacher)).backward()
         assert student.grad.abs().sum() > 0
 
 

@@ -27,7 +27,8 @@ NUMERIC, CODES, FEATURES = "/numeric", "/codes", "/features"  # a slash first: n
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
     """What a student is built for: ``numeric`` numbers a row in the shape ``size`` (a table's row is flat), ``coded``
-    codes a row with the ``cardinalities`` of their columns (a text has one: its vocabulary), ``classes``."""
+    codes a row with the ``cardinalities`` of their columns (a text has one: its vocabulary), ``classes``. A loss that
+    compares features is also told how many numbers a row the student's and the teacher's have (else 0)."""
 
     numeric: int
     cardinalities: tuple[int, ...]
@@ -35,6 +36,8 @@ class Shapes:
     modality: Modality = "table"
     size: tuple[int, ...] = ()
     length: int | None = None
+    student_width: int = 0
+    teacher_width: int = 0
 
     @property
     def coded(self) -> int:

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic.fields import Field
 
-from autodistill.errors import StudentError
 from autodistill.inputs import Shapes
-from autodistill.losses import Batch, Objective, cross_entropy, divergence, mean
+from autodistill.losses import Batch, Objective, cross_entropy, divergence, enough, taught, told, untaught
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,21 +28,14 @@ class StandardizedLogits:
 
     def build(self, shapes: Shapes) -> Objective:
         """The loss; raises ``StudentError`` for fewer than three classes."""
-        if shapes.classes < self.min_classes:
-            raise StudentError(
-                f"standardized_logits needs three classes or more, here are {shapes.classes}: with two, every "
-                "standardised row is the same up to its sign",
-                where="loss",
-                do="list soft_targets instead",
-            )
-        weight, temperature = self.teacher_weight, self.temperature
+        why = "with two, every standardised row is the same up to its sign"
+        enough("standardized_logits", shapes.classes, self.min_classes, why)
 
         def objective(batch: Batch) -> "Tensor":
-            if batch.teacher is None or weight == 0:
+            if untaught(batch, self.teacher_weight):
                 return cross_entropy(batch)
-            rows = divergence(_standardized(batch.student), _standardized(batch.teacher), temperature)
-            told = weight * mean(rows, batch.weight)
-            return told if weight == 1 else told + (1 - weight) * cross_entropy(batch)
+            rows = divergence(_standardized(batch.student), _standardized(told(batch)), self.temperature)
+            return taught(batch, self.teacher_weight, rows)
 
         return objective
 
