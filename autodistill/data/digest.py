@@ -2,7 +2,8 @@
 the order of rows and columns, and of library versions.
 
 A row's canonical form: for each column in order of its name, the length and UTF-8 text of name and cell. Missing is
-empty; a whole number has no decimal point; other numbers are Python's shortest form; bytes are their own SHA-256.
+empty; a whole number has no decimal point; other numbers are Python's shortest form; bytes (and a
+tensor's) are their own SHA-256.
 """
 
 import hashlib
@@ -56,6 +57,9 @@ def _sized(text: bytes) -> bytes:
 
 def _texts(column: pa.ChunkedArray) -> tuple[list[bytes], npt.NDArray[np.int64]]:
     """The distinct cells as canonical text, and for each row which it is."""
+    if isinstance(column.type, pa.FixedShapeTensorType):
+        arrays = (array for chunk in column.chunks for array in chunk.to_numpy_ndarray())
+        return [_text(array.tobytes()) for array in arrays], np.arange(len(column))
     if pa.types.is_nested(column.type) or pa.types.is_null(column.type):
         return [_text(value) for value in column.to_pylist()], np.arange(len(column))
     flat = column.combine_chunks()
