@@ -130,7 +130,7 @@ class Workshop:
             numeric=torch.from_numpy(np.require(numeric, requirements="W")),
             codes=torch.from_numpy(np.require(codes, requirements="W")),
             y=torch.from_numpy(y if self.dataset.classes else y.astype(np.float32)),
-            teacher=torch.from_numpy(np.array(self.teacher_logits)) if split == "train" else None,
+            teacher=torch.from_numpy(np.require(self.teacher_logits, requirements="W")) if split == "train" else None,
             weight=None if weights is None else torch.from_numpy(np.array(weights[at], np.float32)),
         )
         return rows.to(self.device)

@@ -1,5 +1,6 @@
 """What a teacher says of every row, and how it is kept: arrays, ONNX and JSON, whole or not at all."""
 
+import hashlib
 import json
 import shutil
 import tempfile
@@ -119,8 +120,9 @@ def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher 
 
 
 def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
-    if digest((where / f"{at}.npy").read_bytes()) != said["scores"]:
-        raise ValueError("damaged")
+    with (where / f"{at}.npy").open("rb") as file:  # in pieces: they need not fit into memory
+        if hashlib.file_digest(file, "sha256").hexdigest() != said["scores"]:
+            raise ValueError("damaged")
     onnx = None if said["onnx"] is None else (where / f"{at}.onnx").read_bytes()
     if onnx is not None and digest(onnx) != said["onnx"]:
         raise ValueError("damaged")
