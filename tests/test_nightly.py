@@ -353,7 +353,7 @@ def _simulated(asked: Asked, table: Any, night: int, made: list[tuple[float, flo
 
 
 def _report(found: Any, entries: list[Entry], table: Any, stands: Entry | None) -> dict[str, Any]:
-    tonight: dict[str, Any] = {"champion": None, "challenger": None}
+    tonight: dict[str, Any] = {"date": "2024-05-01", "champion": None, "challenger": None}
     if stands is not None:
         tonight["champion"] = {
             "sha256": months.sha_of(stands.candidate), "key": stands.candidate.key,

@@ -49,7 +49,7 @@ def table(nights: Sequence[Any]) -> None:
     """The nights, earliest first: who stood, who was certified, what it cost."""
     from rich.table import Table
 
-    from autodistill.nightly.delta import cost_words, percent
+    from autodistill.report.nights import cost_words, percent
 
     out = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in (

@@ -158,7 +158,7 @@ def _failed(night: Asked, fault: Exception) -> Record:
 
 def _rendered(night: Asked, record: Record) -> list[str]:
     try:
-        before = [one for one in recorded.history(night.root) if isinstance(one, Record) and one.date < night.date]
+        before = recorded.ended(night.root, night.date)
         write_whole(night.folder / delta.FILE, delta.html([*before, record]).encode(), mode=0o600)
     except Exception as fault:  # a page that cannot be drawn does not undo a night
         return [f"the delta report could not be made: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}"]

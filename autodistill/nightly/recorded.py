@@ -13,6 +13,7 @@ import msgspec
 from autodistill.errors import RunError, UserError
 from autodistill.nightly.deciding import EXIT, Outcome
 from autodistill.records import FORMAT, encode
+from autodistill.report.nights import Shown
 from autodistill.run.folder import write_whole
 
 PLAN, RECORD = "plan.json", "night.json"
@@ -21,15 +22,12 @@ TODAY = "AUTODISTILL_TODAY"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Student:
+class Student(Shown):
     """A champion or a challenger in a record: what it is, its error on that night's audit rows, its cost. ``source`` of
     a champion: signed-off (its approval verified that night) or proposed (by an earlier night, signed by nobody)."""
 
     sha256: str
     key: str
-    name: str
-    error: Mapping[str, float] | None = None
-    cost: Mapping[str, Any] = field(default_factory=dict)
     decision: str | None = None
     source: str = ""
 
@@ -124,6 +122,12 @@ def folders(root: Path, before: str | None = None) -> list[Path]:
     """The nights' folders, earliest first; only those before a date, where one is given."""
     found = sorted(one for one in root.glob("*") if DAY.fullmatch(one.name) and one.is_dir())
     return [one for one in found if before is None or one.name < before]
+
+
+def ended(root: Path, before: str) -> list[Record]:
+    """The nights before a date that ended, earliest first."""
+    found = (read_record(folder) for folder in folders(root, before))
+    return [one for one in found if one is not None]
 
 
 def history(root: Path) -> list[Record | str]:

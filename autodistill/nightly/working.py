@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from autodistill import __version__, journal, records
 from autodistill.data.kept import Growth, load_kept
-from autodistill.nightly import champion, deciding, paying, recorded, warm
+from autodistill.nightly import champion, deciding, delta, paying, recorded, warm
 from autodistill.nightly.recorded import Plan
 from autodistill.records import Dataset
 from autodistill.run import attest, certify, searching
@@ -77,6 +77,7 @@ def work(asked: Asked) -> Worked:
         seed=int(records.digest(f"{asked.spec.seed}/{asked.date}".encode())[:7], 16),
         warm=plan.warm,
         champion=None if kept is None else kept.stands(asked.root),
+        earlier=[delta.shown(one) for one in recorded.ended(asked.root, asked.date)],
         until=None if asked.minutes is None else asked.started + 60 * asked.minutes - elapsed,
         reserve=_reserve(asked),
         registers=lambda report: deciding.decide(deciding.seen(report)).proposed is not None,

@@ -99,7 +99,7 @@ FIELDS: tuple[Field, ...] = (
     Field(NIST, "MEASURE 1.3", "assessors who are not the developers", "record", _signed, "nobody has signed yet"),
     Field(NIST, "MEASURE 2.1", "test sets, metrics and tools documented", "data", _said("data", "digests")),
     Field(NIST, "MEASURE 2.3", "performance under deployment-like conditions", "measured", _said("measure")),
-    Field(NIST, "MEASURE 2.4", "monitoring in production", "record", _said("night"),
+    Field(NIST, "MEASURE 2.4", "monitoring in production", "nights", _said("night"),
           "no nightly run belongs to this report"),
     Field(NIST, "MEASURE 2.5", "validity, reliability, limits of generalising", "tests", _said("findings")),
     Field(NIST, "MEASURE 2.7", "security and resilience", "record", _never, OUTSIDE),

@@ -13,7 +13,7 @@ import msgspec
 
 from autodistill import records
 from autodistill.errors import RunError
-from autodistill.report import chart, names, numbers, picture, render
+from autodistill.report import chart, names, nights, numbers, picture, render
 
 NEEDED = (
     "verdict",
@@ -92,6 +92,7 @@ def _refuse_damage(report: Mapping[str, Any], path: Path) -> None:
     try:
         chart.entries(report)
         chart.findings(report.get("findings"))
+        nights.section(report)
         whole = not lacking and report["verdict"]["decision"] in DECISIONS
     except (msgspec.ValidationError, KeyError, TypeError, AttributeError):
         whole = False

@@ -11,6 +11,7 @@ from autodistill.report import (
     chart,
     decided,
     dossier,
+    nights,
     numbers,
     plain,
     record,
@@ -40,6 +41,7 @@ SECTIONS = (
     ("tests", "Required tests"),
     ("rows", "Rows to read"),
     ("certification", "Certification"),
+    ("nights", "Over the nights"),
     ("simplification", "Other checks"),
     ("candidates", "Candidates"),
     ("measured", "How it was measured"),
@@ -63,8 +65,9 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
     found = chart.findings(report.get("findings"))
     splits = attributed.by_stem(chart.findings(report.get("attribution")))
     audit = report.get("kind") == AUDIT
-    reading = to_read.section(report)
+    reading, over = to_read.section(report), nights.section(report)
     absent = (SEARCHED if audit else frozenset()) | (frozenset() if reading else {"rows"})
+    absent |= frozenset() if over else {"nights"}
     return {
         "audit": audit,
         "contents": [(id_, name) for id_, name in SECTIONS if id_ not in absent],
@@ -87,6 +90,7 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         "controls": sections.controls(report),
         "fairlearn": sections.fairlearn(report),
         "shortlist": sections.shortlist(report),
+        "nights": over,
         "candidates": sections.candidates(report),
         "refused": sections.refused(report),
         "measured": record.measured(report),

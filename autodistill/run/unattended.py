@@ -14,6 +14,7 @@ from autodistill.jobs import Workshop
 from autodistill.jobs.files import keep
 from autodistill.jobs.views import with_views
 from autodistill.records import Candidate, Dataset, Finding, Reading, digest, plain
+from autodistill.report import nights
 from autodistill.run import beside, twins
 from autodistill.run.folder import write_whole
 from autodistill.run.ordered import Certification, Stands
@@ -35,13 +36,15 @@ class Champion:
 class Night:
     """``warm`` are earlier parameters, ``seed`` that of the proposals. ``until`` (``time.monotonic()``) is when the
     whole night should be over, ``reserve`` the seconds after the search that are no waiting; None: as long as it
-    takes. ``registers`` says whether a night with this report registers its student."""
+    takes. ``earlier`` are the nights before, earliest first, as the report's chart shows them. ``registers`` says
+    whether a night with this report registers its student."""
 
     date: str
     dataset: Dataset
     seed: int
     warm: Sequence[Mapping[str, Any]] = ()
     champion: Champion | None = None
+    earlier: Sequence[nights.Night] = ()
     until: float | None = None
     reserve: float = 0.0
     registers: Callable[[Mapping[str, Any]], bool] = lambda report: True  # noqa: ARG005
@@ -93,7 +96,8 @@ def told(shop: Workshop, night: Night, found: Certification) -> dict[str, Any]:
     side: no claim rests on it, it only stops a proposal.
     """
     standing_, alpha = night.champion, shop.policy.alpha
-    out: dict[str, Any] = {"date": night.date, "champion": None, "challenger": None}
+    earlier = [plain(one) for one in night.earlier[-nights.MOST + 1 :]]
+    out: dict[str, Any] = {"date": night.date, "champion": None, "challenger": None, "earlier": earlier}
     mine = theirs = None
     if standing_ is not None:
         out["champion"] = _untested(standing_)
