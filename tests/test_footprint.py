@@ -8,6 +8,7 @@ import small_run
 
 from autodistill import cli, spec
 from autodistill.errors import SpecError
+from autodistill.report.record import drawn
 from autodistill.run.footprint import Footprint
 from autodistill.spec import Budget
 
@@ -68,3 +69,12 @@ def test_a_budget_that_cannot_be_kept_is_refused(tmp_path: Path, said: str, why:
     file.write_text(file.read_text(encoding="utf-8").replace("{trials: 10}", said), encoding="utf-8")
     with pytest.raises(SpecError, match=why):
         spec.load(file)
+
+
+def test_the_page_says_what_was_drawn_and_how_that_is_known() -> None:
+    told = {"energy_wh": 0.0123, "co2e_g": 0.005, "method": "codecarbon", "processor": "AMD EPYC", "country": "DEU"}
+    lines = dict(drawn(told))
+    assert lines["energy of the search"] == "0.0123 Wh, estimated by codecarbon from the load of AMD EPYC"
+    assert lines["CO2e of the search"].startswith("0.005 g, estimated")
+    assert drawn({"reason": "not asked for"}) == [("energy of the search", "not read: not asked for")]
+    assert drawn({}) == []

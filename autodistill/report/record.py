@@ -119,8 +119,23 @@ def cost(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "counts": counted,
         "seconds": [(key.replace("_", " "), numbers.seconds(value)) for key, value in spent.items()],
-        "extra": pairs({k: v for k, v in about.items() if k not in {"seconds", *COUNTS} and v not in ("", None)}),
+        "extra": [*drawn(about.get("footprint") or {}), *pairs({k: v for k, v in about.items() if _other(k, v)})],
     }
+
+
+def drawn(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Energy and CO2e of the search itself, each called an estimate, or why there are none."""
+    if "energy_wh" not in found:
+        return [("energy of the search", f"not read: {found['reason']}")] if found.get("reason") else []
+    how = f"estimated by {found.get('method')} from the load of {found.get('processor') or 'the processor'}"
+    lines = [("energy of the search", f"{found['energy_wh']:.3g} Wh, {how}")]
+    if "co2e_g" in found:
+        lines.append(("CO2e of the search", f"{found['co2e_g']:.3g} g, estimated, with {found['country']}'s yearly mix"))
+    return lines
+
+
+def _other(key: str, value: Any) -> bool:
+    return key not in {"seconds", "footprint", *COUNTS} and value not in ("", None)
 
 
 def purpose(report: Mapping[str, Any]) -> list[tuple[str, str]]:
