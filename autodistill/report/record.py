@@ -130,7 +130,7 @@ def drawn(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     how = f"estimated by {found.get('method')} from the load of {found.get('processor') or 'the processor'}"
     lines = [("energy of the search", f"{found['energy_wh']:.3g} Wh, {how}")]
     if "co2e_g" in found:
-        lines.append(("CO2e of the search", f"{found['co2e_g']:.3g} g, estimated, with {found['country']}'s yearly mix"))
+        lines.append(("CO2e of the search", f"{found['co2e_g']:.3g} g, estimated with {found['country']}'s mix"))
     return lines
 
 
