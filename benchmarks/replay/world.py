@@ -174,7 +174,7 @@ class _forest:
     def __init__(self, known: Known) -> None:
         self._mean, self._scale = known.curves.mean(axis=0), known.curves.std(axis=0) + 1e-9
         wanted = (known.curves - self._mean) / self._scale
-        model = RandomForestRegressor(80, min_samples_leaf=2, max_features=0.7, oob_score=True, random_state=0)
+        model = RandomForestRegressor(40, min_samples_leaf=2, max_features=0.7, oob_score=True, random_state=0)
         model.fit(known.u, wanted if wanted.shape[1] > 1 else wanted[:, 0])
         self._trees = [one.tree_ for one in model.estimators_]
         self.residuals = (wanted - model.oob_prediction_.reshape(wanted.shape)) * self._scale
