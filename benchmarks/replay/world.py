@@ -1,10 +1,11 @@
-"""Two worlds made of the recorded distillations, in which any recipe of the space has a learning curve and a price.
+"""Worlds made of the recorded distillations, in which any recipe of the space has a learning curve and a price.
 
-``forest``: a random forest a family predicts the logarithm of the best error by each rung; to it comes the residual
-curve, out of bag, of one of the ten nearest recorded recipes, so that curves cross as often as real ones. ``nearest``:
-the recorded curve of the nearest recipe of the family, untouched. In both, latency, energy, bytes and seconds are
-functions of the architecture alone, by regression; a recipe's luck is a function of the recipe, so that the same is
-trained to the same.
+``forest``: a random forest a family predicts the logarithm of the best error by each rung. To it comes luck: the
+residual curve, out of bag, of one of the ten nearest recorded recipes, so that curves cross as real ones do, shrunk
+until luck is as large as the spread between trainings of one recipe. ``rough``: the same not shrunk, as if all that the
+forest cannot explain were luck; no controller can learn that. ``nearest``: the recorded curve of the nearest recipe of
+the family, untouched. In all, latency, energy, bytes and seconds are functions of the architecture alone, by
+regression; luck is a function of the recipe, so that the same is trained to the same.
 """
 
 import json
@@ -34,6 +35,7 @@ WORST = {"adult": 0.24, "digits": 0.20}
 """The error of the reference point: the majority's, and for digits an error that nobody wants."""
 ROWS = {"adult": 7_326, "digits": 539}
 Array = npt.NDArray[np.float64]
+Kind = Literal["forest", "rough", "nearest"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,7 @@ class Known:
 class World:
     """``curve``, ``costs`` and ``seconds`` of any candidate of ``space``."""
 
-    def __init__(self, task: str, kind: Literal["forest", "nearest"] = "forest", table: Path | None = None) -> None:
+    def __init__(self, task: str, kind: Kind = "forest", table: Path | None = None) -> None:
         self.task, self.kind = task, kind
         node = reader.read(HERE / f"{task}.yaml")
         self.space = spaces.read(node.at("student").plain(), node.at("distill").plain(), node.where)
@@ -116,7 +118,10 @@ class World:
             forest = self._forests[candidate.family]
             near = np.argsort(away, kind="stable")[:NEAR]
             lucky = near[int(digest(candidate.recipe.encode())[:6], 16) % len(near)]
-            logs = forest.predict(u) + forest.residuals[lucky]
+            luck = forest.residuals[lucky]
+            if self.kind == "forest":
+                luck = luck * min(1.0, known.spread / float(np.std(forest.residuals[:, -1])))
+            logs = forest.predict(u) + luck
         errors = np.minimum.accumulate(np.exp(logs))
         whole = np.maximum(np.round(errors * ROWS[self.task]), 1.0) / ROWS[self.task]
         return tuple(float(one) for one in whole)
