@@ -170,6 +170,7 @@ class Search:
     log: journal.Journal
     events: list[Event] = field(default_factory=list)
     entries: dict[int, Entry] = field(default_factory=dict)
+    best: Entry | None = None
 
     def grow(self, controller: Controller, many: int, clock: Clock, copy: "track._Copy | None") -> None:
         """Go on to ``many`` candidates as ``run`` does, with a job's result made up."""
@@ -185,7 +186,9 @@ class Search:
             with clock.part("controller"):
                 controller.tell(event)
             with clock.part("progress"):
-                compose.best_so_far(self.entries.values(), self.seen.asked.policy.choose)
+                choose = self.seen.asked.policy.choose
+                self.best = self.best if event.entry is None else compose.better(self.best, event.entry, choose)
+                compose.best_so_far(self.best, choose)
             if event.entry is not None:
                 self._finish(event.entry, clock, copy)
 

@@ -35,12 +35,19 @@ RULE = (
 )
 
 
-def best_so_far(entries: Iterable[Entry], choose: str) -> str:
-    """The best screened candidate in a few words, for a progress line; on the search split, never a verdict."""
-    good = [e for e in entries if e.state == "finished" and e.constraints and max(e.constraints) <= 0]
-    if not good:
+def better(one: Entry | None, other: Entry, choose: str) -> Entry | None:
+    """Of two the screened candidate that a policy would choose, None where neither holds all limits; on the search
+    split, never a verdict."""
+    if other.state != "finished" or not other.constraints or max(other.constraints) > 0:
+        return one
+    cost = _value(verdict.reading(other.readings, choose))
+    return other if one is None or cost < _value(verdict.reading(one.readings, choose)) else one
+
+
+def best_so_far(best: Entry | None, choose: str) -> str:
+    """The best screened candidate in a few words, for a progress line."""
+    if best is None:
         return ""
-    best = min(good, key=lambda e: _value(verdict.reading(e.readings, choose)))
     cost = verdict.reading(best.readings, choose)
     size = "" if cost is None or cost.value is None else f", {cost.value:,.0f} {cost.unit}"
     return f"best so far: {best.candidate.family}, error {100 * (best.error or 0):.2f} %{size}"

@@ -23,7 +23,7 @@ def row_digests(path: Path, split: str) -> npt.NDArray[Any]:
         table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read(columns=["split", "row_digest"], use_threads=False)
         # As lists: for arrays of text pyarrow opens pandas, which a verifier has no other need of.
         at = np.array(table["split"].to_pylist(), dtype=object) == split
-        return np.array(table["row_digest"].to_pylist(), dtype=object)[at].astype(str)
+        return np.asarray(np.array(table["row_digest"].to_pylist(), dtype=object)[at].astype(str))
     except (OSError, KeyError, ValueError) as fault:  # pyarrow's own errors are ValueErrors
         why = " ".join(str(fault).split())[:120]
         raise RunError(f"rows cannot be read: {why}", where=str(path), do="restore the file") from None

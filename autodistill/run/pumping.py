@@ -9,7 +9,7 @@ from math import sqrt
 from statistics import median
 from typing import Any
 
-from autodistill import engine
+from autodistill import engine, jobs
 from autodistill.jobs import Workshop
 from autodistill.journal import Journal
 from autodistill.optimise import Controller
@@ -41,6 +41,7 @@ class Pump:
     durations: dict[str, list[float]] = field(default_factory=dict)
     footprint: Footprint = field(init=False)
     _flying: dict[int, tuple[Job, float]] = field(default_factory=dict)
+    _best: Entry | None = None
 
     def __post_init__(self) -> None:
         self.footprint = Footprint(budget=self.spec.budget)
@@ -134,7 +135,10 @@ class Pump:
     def _take(self, event: Event) -> None:
         if event.entry is not None:
             self.entries[event.number] = event.entry
+            self._best = compose.better(self._best, event.entry, self.spec.policy.choose)
             self.took(event.entry)
+            if event.kind == "stopped":  # it is trained no more
+                jobs.discard(event.entry.candidate, self.shop)
         self.elapsed = max(self.elapsed, float(event.data.get("elapsed", 0.0)))
 
     def _expected(self, job: Job) -> float:
@@ -148,7 +152,7 @@ class Pump:
         by_clock = None if deadline is None else max(0.0, deadline - time.monotonic())
         by_count = None if total is None else (total - done) * pace
         left = min((one for one in (by_clock, by_count) if one is not None), default=None)
-        best = compose.best_so_far(self.entries.values(), self.spec.policy.choose)
+        best = compose.best_so_far(self._best, self.spec.policy.choose)
         self.watch(Progress(phase="search", text="searching", done=done, total=total, seconds_left=left, best=best))
 
 
