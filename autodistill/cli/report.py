@@ -19,10 +19,12 @@ def run(asked: argparse.Namespace) -> int:
 
     if asked.pdf is not None:
         pdf.browser()  # before anything is written again
-    found = report.read(asked.run)
+    found, book, signed = report.read(asked.run), attest.book(), (asked.run / attest.FACTS).is_file()
+    if signed:
+        book.settle()  # pages that the ledger would not know are not written over those that it knows
     paths = report.write(asked.run, found)
-    if (asked.run / attest.FACTS).is_file():
-        attest.rendered(asked.run, attest.book())
+    if signed:
+        attest.rendered(asked.run, book)
     if asked.pdf is not None:
         paths = (*paths, pdf.write(asked.run / "report.html", _pdf(asked)))
     if asked.track is not None:

@@ -84,6 +84,8 @@ class _Search:
             if there.finished and not larger(budget, there.budget):
                 return Result(folder=self.folder, report=report.read(self.folder), again=True)
             attest.refuse_decided(self.folder, attest.book())
+        book = attest.book()
+        book.settle()  # a ledger or a key that cannot be used stops it before anything is read
         dataset = None if self.night is None else self.night.dataset
         made = prepare.prepare(self.spec, self.folder, self.watch, dataset, there)
         self.seconds |= made.seconds
@@ -91,7 +93,6 @@ class _Search:
             there = RunFile(name=self.spec.name, identity=made.identity, budget=budget, created=now())
         there = replace(there, budget=budget, finished=False)
         there.write(self.folder)
-        book = attest.book()
         policy = self.spec.policy
         book.once("policy", {"name": policy.name, "version": policy.version, "sha256": policy.sha256})
         uri = self.spec.track.get("mlflow")
