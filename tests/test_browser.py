@@ -1,33 +1,24 @@
 """The report in a real browser: no error, no request, working controls, a keyboard path, a narrow screen."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import browsing
 import pytest
 import report_audits
 import report_data
+from browsing import Visit
 
 from autodistill import report
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (pip install playwright)")
-CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on PATH, and CHROMIUM does not name one")
-QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+browser = browsing.browser
+
+pytestmark = browsing.needed
 SEARCHES = (report_data.certified, report_data.undecided, report_data.nothing, report_data.empty)
 AUDITS = (report_audits.audited, report_audits.hostile, report_audits.regression)
 MADE = {made.__name__: made for made in (*SEARCHES, *AUDITS)}
 FIXTURES = tuple(MADE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         text = report.html(report_data.plain(fixture()))
         (made / f"{name}.html").write_text(text, "utf-8")
     return made
-
-
-class Visit:
-    """A page that was opened, and what it complained of or asked for."""
-
-    def __init__(self, browser: Any, path: Path, width: int = 1280, **options: Any) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, **options)
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        self.page.on("console", lambda line: self.said.append(f"{line.type}: {line.text}"))
-        self.page.on("pageerror", lambda fault: self.said.append(str(fault)))
-        self.page.on("dialog", lambda box: (self.said.append(box.message), box.dismiss()))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.goto(path.as_uri())
-
-    def shown(self) -> int:
-        return int(self.page.locator("#candidate-table tbody tr:visible").count())
 
 
 @pytest.fixture
