@@ -19,7 +19,7 @@ from autodistill.records import Features, FloatArray, IntArray, digest
 Form = Literal["split", "matrix"]
 Modality = Literal["table", "image", "text", "audio", "series"]
 MODALITIES: tuple[Modality, ...] = ("table", "image", "text", "audio", "series")
-Inputs = tuple[tuple[str, Literal["string", "float", "uint8"]], ...]
+Inputs = tuple[tuple[str, Literal["string", "float", "uint8", "int64"]], ...]
 
 NUMERIC, CODES, FEATURES = "/numeric", "/codes", "/features"  # a slash first: no column is called so
 

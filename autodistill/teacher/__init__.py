@@ -7,7 +7,7 @@ that what is audited is what is measured. What is kept is arrays, ONNX and JSON:
 import json
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache as once
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from autodistill.inputs import Encoding
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest
 from autodistill.teacher import folds
 from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, alone, read, write
-from autodistill.teachers import Labelled, Progress, Source, Task, silent
+from autodistill.teachers import SAW, Labelled, Progress, Source, Task, silent
 
 __all__ = ["Member", "Refit", "Teacher", "check", "prepare"]
 
@@ -67,10 +67,15 @@ def prepare(
             folds=fold,
             encode=_encoder(dataset, encoding, fold, refit),
             seed=seed,
+            encoding=encoding,
+            row_ids=dataset.row_ids,
+            table=dataset.digests.get("table", ""),
+            measured=dataset.splits["search"],
             progress=progress,
         )
-        models, notes = _label(source, task, dataset, encoding, refit is not None)
-        write(where, identity, models, round(time.perf_counter() - start, 3), notes)
+        labelled = source.label(task)
+        models, notes = _models(labelled, task, dataset, refit is not None)
+        write(where, identity, models, round(time.perf_counter() - start, 3), notes, labelled.saw)
         made = read(where, identity, dataset, cached=False)
     if made is None:
         raise TeacherError("its labels cannot be read back", where=str(where), do="check the disk, or give a cache")
@@ -83,15 +88,15 @@ def check(kind: str, options: Mapping[str, Any]) -> None:
     source.fingerprint()
 
 
-def _label(
-    source: Source, task: Task, dataset: Dataset, encoding: Encoding, refitted: bool
-) -> tuple[list[Made], list[str]]:
+def _models(labelled: Labelled, task: Task, dataset: Dataset, refitted: bool) -> tuple[list[Made], list[str]]:
     """The teacher and its members with their artefacts, and what is to be said of them."""
-    labelled = source.label(task)
-    notes = [f"train rows are labelled out of fold ({task.folds.max() + 1} folds)"]
-    if not refitted:
-        notes.append("the order of categories was fitted on all train rows, those of the fold included")
-    models = [_made(one, dataset, encoding) for one in (labelled, *labelled.members)]
+    if labelled.saw == "out of fold":
+        notes = [f"train rows are labelled out of fold ({task.folds.max() + 1} folds)"]
+        if not refitted:
+            notes.append("the order of categories was fitted on all train rows, those of the fold included")
+    else:
+        notes = [SAW[labelled.saw]]
+    models = [_made(one, dataset, task.encoding) for one in (labelled, *labelled.members)]
     return [model for model, _ in models], [*notes, *labelled.notes, *(note for _, note in models if note)]
 
 
@@ -114,41 +119,61 @@ def _encoder(
 
 
 def _made(one: Labelled, dataset: Dataset, encoding: Encoding) -> tuple[Made, str]:
-    """A model with its artefact and the artefact's own labels of all rows but the train rows; a note on its parity."""
+    """A model with its artefact; of rows that were not fitted on, the artefact's own labels, unless only the measured
+    rows can be given to it. A note on its parity."""
     if one.core is None:
-        return Made(name=one.name, scores=one.scores, onnx=None, why_no_onnx=one.why_no_onnx), ""
+        return _unexported(one, one.why_no_onnx), ""
+    at = np.setdiff1d(np.arange(len(dataset.y)), dataset.splits["train"])
+    rows: Features = {name: column[at] for name, column in dataset.features.items()}
+    if one.prepared:
+        at, rows = dataset.splits["search"], one.prepared
     try:
-        onnx, found = _artefact(one.core, dataset, encoding)
+        onnx, found = _artefact(one, dataset, encoding, rows)
     except UserError as fault:
-        return Made(name=one.name, scores=one.scores, onnx=None, why_no_onnx=str(fault)), ""
-    rest = np.ones(len(dataset.y), dtype=bool)
-    rest[dataset.splits["train"]] = False
-    apart = float(np.abs(found[rest] - one.scores[rest]).max(initial=0.0))
-    size = float(np.abs(one.scores[rest]).max(initial=1.0))
+        return _unexported(one, str(fault)), ""
+    except Exception as fault:  # a graph from elsewhere may break the joining in any way
+        line = " ".join(str(fault).split())[:160]
+        return _unexported(one, f"its graph cannot be joined ({type(fault).__name__}: {line})"), ""
+    apart = float(np.abs(found - one.scores[at]).max(initial=0.0))
+    size = float(np.abs(one.scores[at]).max(initial=1.0))
     if not apart <= PARITY * size:
-        why = f"its artefact differs from it by {apart:.1g}"
-        return Made(name=one.name, scores=one.scores, onnx=None, why_no_onnx=why), ""
-    scores = np.where(rest[:, None], found, one.scores).astype(np.float32)
-    note = f"{one.name}: the artefact is within {apart:.1g} of the model on {rest.sum():,} rows"
+        return _unexported(one, f"its artefact differs from it by {apart:.1g}"), ""
+    note = f"{one.name}: the artefact is within {apart:.1g} of the model on {len(at):,} rows"
     if dataset.classes:
         rule = (dataset.positive, dataset.threshold)
-        other = int((decide(found[rest], *rule) != decide(one.scores[rest], *rule)).sum())
-        note += f", {other} decisions differ; its labels are used"
-    return Made(name=one.name, scores=scores, onnx=onnx, why_no_onnx=""), note
+        other = int((decide(found, *rule) != decide(one.scores[at], *rule)).sum())
+        note += f", {other} decisions differ"
+    scores = np.array(one.scores, np.float32)
+    if one.prepared:
+        note += f"; its latency and size are without what makes {_listed(one.prepared)}, which runs in Python"
+    else:
+        scores[at] = found
+        note += "; its labels are used"
+    made = Made(name=one.name, scores=scores, onnx=onnx, why_no_onnx="", features=one.features, prepared=one.prepared)
+    return made, note
 
 
-def _artefact(core: bytes, dataset: Dataset, encoding: Encoding) -> tuple[bytes, FloatArray]:
-    """The file's bytes, and its scores of all rows."""
+def _listed(names: Iterable[str]) -> str:
+    return " and ".join(name.strip("/") for name in names)
+
+
+def _unexported(one: Labelled, why: str) -> Made:
+    return Made(name=one.name, scores=one.scores, onnx=None, why_no_onnx=why, features=one.features)
+
+
+def _artefact(one: Labelled, dataset: Dataset, encoding: Encoding, rows: Features) -> tuple[bytes, FloatArray]:
+    """The file's bytes, and its scores of some rows."""
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
-        model = onnx.load_model_from_string(core)
-        path = export.wrap(encoding, model, export.Answer.of(dataset), Path(folder) / "teacher.onnx").path
+        model = onnx.load_model_from_string(one.core)
+        out, answer = Path(folder) / "teacher.onnx", export.Answer.of(dataset)
+        path = export.wrap(one.front or encoding, model, answer, out, form=one.form).path
         data = path.read_bytes()
     session = runtime.open(data)
     if dataset.classes:
-        return data, session.probabilities(dataset.features)
-    return data, np.asarray(session.run(session.feed(dataset.features), ["prediction"])[0]).reshape(-1, 1)
+        return data, session.probabilities(rows)
+    return data, np.asarray(session.run(session.feed(rows), ["prediction"])[0]).reshape(-1, 1)
 
 
 def _identity(asked: Mapping[str, Any], dataset: Dataset, encoding: list[Any], fold: IntArray) -> str:

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy.typing as npt
 from filelock import FileLock
 
 from autodistill.errors import TeacherError
-from autodistill.records import Dataset, FloatArray, decide, digest
+from autodistill.records import Dataset, Features, FloatArray, decide, digest
+from autodistill.teachers import Saw
 
 FORMAT = 1
 RECORD = "teacher.json"
@@ -38,8 +39,10 @@ class Teacher:
 
     ``digest`` is of what decides the model: source, options, versions, train rows. ``scores`` float32 [N, C]
     (probabilities; [N, 1] values for regression), train rows out of fold; ``decisions`` int64 [N] by the table's rule
-    (float64 for regression). ``onnx`` is the artefact on raw rows, or None and ``why_no_onnx``. ``seconds`` is what it
-    took when it was made; ``cached`` says that this time it was only read.
+    (float64 for regression). ``features`` float32 [N, D], or None where it gives none. ``onnx`` is the artefact on raw
+    rows, or None and ``why_no_onnx``; what it reads beside the table's columns is ``prepared`` by name, of the rows of
+    the search split. ``saw`` says whether its labels of train rows are by a model that had seen them. ``seconds`` is
+    what it took when it was made; ``cached`` says that this time it was only read.
     """
 
     name: str
@@ -52,19 +55,26 @@ class Teacher:
     seconds: float
     notes: tuple[str, ...]
     cached: bool
+    features: FloatArray | None = None
+    prepared: Features = field(default_factory=dict)
+    saw: Saw = "out of fold"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A model to keep: ``scores`` float32 [N, C], the artefact's bytes or why there are none."""
+    """A model to keep: ``scores`` float32 [N, C], the artefact's bytes or why there are none, ``features`` [N, D]."""
 
     name: str
     scores: FloatArray
     onnx: bytes | None
     why_no_onnx: str
+    features: FloatArray | None = None
+    prepared: Features = field(default_factory=dict)
 
 
-def write(where: Path, identity: str, models: list[Made], seconds: float, notes: list[str]) -> None:
+def write(
+    where: Path, identity: str, models: list[Made], seconds: float, notes: list[str], saw: Saw = "out of fold"
+) -> None:
     """Keep the teacher (first of ``models``) and its members in the folder ``where``. Raises ``TeacherError``."""
     with _whole(where) as out:
         kept = []
@@ -72,15 +82,21 @@ def write(where: Path, identity: str, models: list[Made], seconds: float, notes:
             np.save(out / f"{at}.npy", model.scores, allow_pickle=False)
             if model.onnx is not None:
                 (out / f"{at}.onnx").write_bytes(model.onnx)
+            if model.features is not None:
+                np.save(out / f"{at}.features.npy", model.features, allow_pickle=False)
+            for name, column in model.prepared.items():
+                np.save(out / f"{at}.{name.strip('/')}.npy", column, allow_pickle=False)
             kept.append(
                 {
                     "name": model.name,
                     "scores": digest((out / f"{at}.npy").read_bytes()),
                     "onnx": None if model.onnx is None else digest(model.onnx),
                     "why_no_onnx": model.why_no_onnx,
+                    "features": None if model.features is None else digest((out / f"{at}.features.npy").read_bytes()),
+                    "prepared": {n: digest((out / f"{at}.{n.strip('/')}.npy").read_bytes()) for n in model.prepared},
                 }
             )
-        record = {"format": FORMAT, "digest": identity, "seconds": seconds, "notes": notes, "models": kept}
+        record = {"format": FORMAT, "digest": identity, "seconds": seconds, "notes": notes, "saw": saw, "models": kept}
         (out / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
@@ -116,18 +132,36 @@ def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher 
         seconds=float(record["seconds"]),
         notes=tuple(record["notes"]),
         cached=cached,
+        features=first.features,
+        prepared=first.prepared,
+        saw=record.get("saw", "out of fold"),  # what was kept before was all fitted here
     )
 
 
 def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
-    with (where / f"{at}.npy").open("rb") as file:  # in pieces: they need not fit into memory
-        if hashlib.file_digest(file, "sha256").hexdigest() != said["scores"]:
-            raise ValueError("damaged")
+    scores = _mapped(where / f"{at}.npy", said["scores"])
+    told = said.get("features")  # what was kept before there were any has no word of them
+    features = None if told is None else _mapped(where / f"{at}.features.npy", told)
+    prepared = {n: _mapped(where / f"{at}.{n.strip('/')}.npy", d) for n, d in (said.get("prepared") or {}).items()}
     onnx = None if said["onnx"] is None else (where / f"{at}.onnx").read_bytes()
     if onnx is not None and digest(onnx) != said["onnx"]:
         raise ValueError("damaged")
-    scores = np.load(where / f"{at}.npy", mmap_mode="r", allow_pickle=False)
-    return Made(name=said["name"], scores=scores, onnx=onnx, why_no_onnx=said["why_no_onnx"])
+    return Made(
+        name=said["name"],
+        scores=scores,
+        onnx=onnx,
+        why_no_onnx=said["why_no_onnx"],
+        features=features,
+        prepared=prepared,
+    )
+
+
+def _mapped(path: Path, expected: str) -> FloatArray:
+    with path.open("rb") as file:  # in pieces: they need not fit into memory
+        if hashlib.file_digest(file, "sha256").hexdigest() != expected:
+            raise ValueError("damaged")
+    found: FloatArray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return found
 
 
 def _decisions(scores: FloatArray, dataset: Dataset) -> npt.NDArray[Any]:

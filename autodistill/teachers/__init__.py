@@ -1,19 +1,32 @@
 """Where a teacher comes from: a file is a source, its dataclass's ``label(task)`` gives the labels of every row.
 
 A teacher that is fitted here labels its own train rows **out of fold**: row i by a model that was fitted without row i,
-without its duplicates and without other rows of its entity, on an encoding fitted without them as well.
+without its duplicates and without other rows of its entity, on an encoding fitted without them as well. Of a teacher
+that was fitted elsewhere nobody here knows which rows it has seen, unless the experiment file says so: ``saw``.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+import numpy as np
 import numpy.typing as npt
 
+from autodistill.inputs import Encoding, Form
 from autodistill.records import Features, FloatArray, IntArray
 
 Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what was done."""
+
+
+Saw = Literal["out of fold", "unknown", "yes", "no"]
+"""Whether the labels of the train rows are by a model that has seen these rows in its own training."""
+
+SAW: dict[Saw, str] = {
+    "unknown": "it was fitted elsewhere: train rows may have been seen, and may be labelled better than new ones",
+    "yes": "it was fitted on the train rows, and labels them better than new ones",
+    "no": "it was fitted elsewhere, and has not seen the train rows (so the experiment file says)",
+}
 
 
 def silent(done: int, total: int, what: str) -> None:
@@ -27,7 +40,8 @@ class Task:
     ``train`` int64 [n] are positions of the train rows in the table of N rows, ``folds`` int64 [n] the fold of each.
     ``encode(None)`` is float32 [N, F], all rows as one matrix, by the encoding fitted on the train split;
     ``encode(k)`` float32 [n, F], the train rows by one fitted without fold k. ``y`` [N] are class codes, or numbers
-    where ``classes`` is empty; ``weights`` [N] or None.
+    where ``classes`` is empty; ``weights`` [N] or None. ``encoding`` is the one fitted on the train split, ``row_ids``
+    [N] are the table's, ``table`` is its digest, and ``measured`` int64 [m] are the rows that artefacts are timed on.
     """
 
     features: Features
@@ -38,6 +52,10 @@ class Task:
     folds: IntArray
     encode: Callable[[int | None], FloatArray]
     seed: int
+    encoding: Encoding
+    row_ids: npt.NDArray[Any]
+    table: str = ""
+    measured: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     progress: Progress = silent
 
 
@@ -45,8 +63,14 @@ class Task:
 class Labelled:
     """A source's answer: ``scores`` float32 [N, C] (probabilities; [N, 1] for regression), train rows out of fold.
 
-    ``core`` is the model as serialised ONNX, ``features`` float32 [N, F] -> ``probabilities`` [N, C], or None and
-    ``why_no_onnx``. ``members`` are the models of an ensemble, each as it is alone.
+    ``features`` float32 [N, D] are what its last layer reads, for losses that compare features; a source that can give
+    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features"): others are refused beforehand.
+    ``core`` is the model as serialised ONNX, or None and ``why_no_onnx``. It reads what an encoding gives in the form
+    ``form``, the experiment's own or ``front``: a matrix float32 [N, F], or values by their names. It gives ``logits``
+    or, as its last float output, probabilities [N, C]. Where a part of the preparation is Python's (a tokenizer),
+    ``prepared`` holds what that part makes of the rows ``Task.measured``, by the name under which ``front`` reads it:
+    then latency and size are without that part. ``saw`` is about the train rows. ``members`` are the models of an
+    ensemble, each as it is alone.
     """
 
     name: str
@@ -55,6 +79,11 @@ class Labelled:
     why_no_onnx: str = ""
     members: "tuple[Labelled, ...]" = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
+    features: FloatArray | None = None
+    form: Form = "matrix"
+    front: Encoding | None = None
+    prepared: Features = field(default_factory=dict)
+    saw: Saw = "out of fold"
 
 
 class Source(Protocol):
