@@ -20,7 +20,7 @@ from autodistill import cli
 from autodistill.journal import Journal
 from autodistill.records import Candidate, decode, encode
 
-PATIENCE = 120.0
+PATIENCE = 600.0
 LOADED = ["autodistill.cli.search", "autodistill.run.searching", "sklearn.ensemble"]
 AT = ("before", "torn", "after", "time")
 """Where a search dies: before a line of the journal is written, within it, when it is on the disk; or any time."""

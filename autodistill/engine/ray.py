@@ -19,7 +19,8 @@ from autodistill.errors import RunError, SpecError, UserError
 from autodistill.jobs import Workshop
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-import ray  # it reads that when it is loaded
+os.environ.setdefault("RAY_agent_register_timeout_ms", "120000")
+import ray  # it reads these when it is loaded
 from ray.exceptions import RayError
 
 SLOT = "latency_slot"
