@@ -33,7 +33,8 @@ def test_two_workers_of_which_one_is_killed(tmp_path: Path) -> None:
     try:
         started = engine.build(asked.engine, shop, reopening.again(asked, shop))
     except RunError as fault:  # Ray gives itself half a minute, which is too little on a machine under load
-        assert "timed out during startup" in str(fault)
+        if "timed out during startup" not in str(fault):
+            raise
         pytest.skip(str(fault))
     with started as both:
         assert isinstance(both, Pool)
