@@ -107,14 +107,16 @@
     dots.append("path").attr("d", (p) => symbol(kindOf(p), p.kind === "teacher" ? 150 : p.kind === "control" ? 62 : 46));
     label(sorted, at, up, size, s.near);
     walk(dots, sorted, at, up, axis);
+    const above = shown.filter((p) => p.screening === "stopped" && !s.near.has(p)).length;
     const front = shown.filter((p) => p.front).length, ringed = shown.find((p) => p.role === "certified" || p.role === "finalist");
     const strong = front ? `Strong points: the search's front over all its objectives (${front}); faint ones are dominated. The line joins what is non-dominated on these two axes.` : "No student shown is on the search's front over all its objectives.";
-    $("chart-note").textContent = `${shown.length} of ${known.length} shown. ${strong}${ringed ? ` Ringed: the ${ringed.role === "certified" ? "certified student" : "finalist, not certified"}.` : ""}`;
+    $("chart-note").textContent = `${shown.length} of ${known.length} shown. ${strong}${ringed ? ` Ringed: the ${ringed.role === "certified" ? "certified student" : "finalist, not certified"}.` : ""}${above ? ` At the upper edge: ${above} stopped early, off the scale.` : ""}`;
   }
 
   /** Names of what a reader looks for; a name that would lie on another is moved or left out. */
   function label(points, at, up, size, near) {
-    const dots = points.filter((p) => p.kind === "candidate").map((p) => [at(p) - 5, up(p) - 5, at(p) + 5, up(p) + 5]), taken = [];
+    const around = (p, r) => [at(p) - r, up(p) - r, at(p) + r, up(p) + r], dots = points.filter((p) => p.kind === "candidate").map((p) => around(p, 5));
+    const taken = points.filter((p) => p.kind !== "candidate").map((p) => around(p, 7));
     const apart = (a, b) => a[0] >= b[2] || a[2] <= b[0] || a[1] >= b[3] || a[3] <= b[1];
     for (const p of d3.sort(points.filter((q) => q.kind !== "candidate" || q.role === "certified" || q.role === "finalist"), (q) => (q.kind === "candidate" ? 0 : q.kind === "teacher" ? 1 : 2))) {
       let text = p.kind === "candidate" ? p.role : p.kind === "teacher" ? "teacher" : p.label;
