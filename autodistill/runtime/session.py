@@ -43,20 +43,21 @@ onnxruntime.disable_telemetry_events()
 class Session:
     """An opened artefact.
 
-    ``inputs`` maps a column to "string" or "float" (foreign artefacts: double, int64 …), ``classes`` are those of its
-    ``probability_<class>`` outputs (order: ``metadata["classes"]`` if it names the same ones), ``where`` is its file.
+    ``inputs`` maps a column to "string" or "float" (foreign artefacts: double, int64 …), ``shapes`` to the shape that
+    is asked for (a name or None where any length will do); ``classes`` are those of its ``probability_<class>``
+    outputs (order: ``metadata["classes"]`` if it names the same ones), ``where`` is its file.
     """
 
     def __init__(self, native: Any, metadata: Mapping[str, str], where: str) -> None:
         self.native, self.metadata, self.where = native, dict(metadata), where
         self.inputs: dict[str, str] = {}
-        self._ranks: dict[str, int] = {}
+        self.shapes: dict[str, tuple[int | str | None, ...]] = {}
         self.fixed_batch: int | None = None
         for given in native.get_inputs():
             if given.type not in TYPES:
                 raise ArtefactError(f"its input '{given.name}' is a {given.type}", where=where, do="export it again")
             self.inputs[given.name] = TYPES[given.type]
-            self._ranks[given.name] = len(given.shape)
+            self.shapes[given.name] = tuple(given.shape)
             if given.shape and isinstance(given.shape[0], int):
                 self.fixed_batch = given.shape[0]
         self.outputs = tuple(output.name for output in native.get_outputs())
@@ -90,7 +91,7 @@ class Session:
             raise ArtefactError(
                 f"column '{name}' is not {kind}: {error}", where=self.where, do="fix the table"
             ) from None
-        if array.ndim == 1 and self._ranks[name] == 2:
+        if array.ndim == 1 and len(self.shapes[name]) == 2:
             array = array[:, None]
         return np.ascontiguousarray(array)
 

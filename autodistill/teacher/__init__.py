@@ -69,7 +69,7 @@ def prepare(
             seed=seed,
             encoding=encoding,
             row_ids=dataset.row_ids,
-            table=dataset.digests.get("table", ""),
+            row_digests=dataset.row_digests,
             measured=dataset.splits["search"],
             progress=progress,
         )

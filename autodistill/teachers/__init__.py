@@ -41,7 +41,7 @@ class Task:
     ``encode(None)`` is float32 [N, F], all rows as one matrix, by the encoding fitted on the train split;
     ``encode(k)`` float32 [n, F], the train rows by one fitted without fold k. ``y`` [N] are class codes, or numbers
     where ``classes`` is empty; ``weights`` [N] or None. ``encoding`` is the one fitted on the train split, ``row_ids``
-    [N] are the table's, ``table`` is its digest, and ``measured`` int64 [m] are the rows that artefacts are timed on.
+    [N] and ``row_digests`` [N] are the table's, and ``measured`` int64 [m] are the rows that artefacts are timed on.
     """
 
     features: Features
@@ -54,7 +54,7 @@ class Task:
     seed: int
     encoding: Encoding
     row_ids: npt.NDArray[Any]
-    table: str = ""
+    row_digests: npt.NDArray[Any]
     measured: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
     progress: Progress = silent
 
