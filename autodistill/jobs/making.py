@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from autodistill import export, plugins
+from autodistill.inputs import Shapes
 from autodistill.jobs import checkpoints
 from autodistill.jobs.checkpoints import Checkpoint
 from autodistill.jobs.files import write
@@ -21,7 +22,7 @@ from autodistill.space import Training
 if TYPE_CHECKING:
     from torch import nn
 
-    from autodistill.train import Trained
+    from autodistill.train import Rows, Trained
 
 STUDENT, FITTED = "student.onnx", "fitted.json"
 
@@ -91,12 +92,10 @@ def descend(
     start = time.monotonic()
     training = Training(**candidate.training)
     network = _network(candidate, shop).to(shop.device)
-    rows, search = shop.tensors(shop.encoding_of(candidate))
+    rows, search = _taught(candidate, shop)
     trained = train.fit_gradient(
         network,
-        plugins.build("losses", candidate.loss, candidate.distill).build(
-            shop.encoding_of(candidate).shapes(shop.outputs)
-        ),
+        _objective(candidate, shop, network, rows),
         rows,
         search,
         training,
@@ -132,6 +131,33 @@ def _network(candidate: Candidate, shop: Workshop) -> Any:
     torch.manual_seed(shop.stream(candidate))
     family = plugins.build("students", candidate.family, candidate.student)
     return family.build(shop.encoding_of(candidate).shapes(shop.outputs), shop.outputs)
+
+
+def _taught(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
+    """The rows that a candidate learns from, with what its loss needs of the teacher, and those it is judged on."""
+    rows, search = shop.tensors(shop.encoding_of(candidate))
+    if candidate.loss == "none":
+        return rows.labels_alone(), search
+    if "teacher_features" not in getattr(plugins.find("losses", candidate.loss), "needs", ()):
+        rows = replace(rows, teacher_features=None)
+    return rows, search
+
+
+def _objective(candidate: Candidate, shop: Workshop, network: Any, rows: "Rows") -> Any:
+    """The candidate's loss; one that compares features is told their widths."""
+    shapes = shop.encoding_of(candidate).shapes(shop.outputs)
+    if rows.teacher_features is not None:
+        first = rows.at(slice(1))
+        own = network.eval().features(first.numeric, first.codes)
+        shapes = replace(shapes, student_width=own.shape[1], teacher_width=rows.teacher_features.shape[1])
+    loss = plugins.build("losses", candidate.loss, candidate.distill).build(shapes)
+    return loss.to(shop.device) if hasattr(loss, "parameters") else loss
+
+
+def has_features(family: str, shapes: Shapes) -> bool:
+    """Whether the networks of a family have features of their own to compare with a teacher's."""
+    network = plugins.build("students", family, {}).build(shapes, shapes.classes)
+    return hasattr(network, "features") and hasattr(network, "head")
 
 
 def _export(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:

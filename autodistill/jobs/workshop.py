@@ -20,6 +20,8 @@ from autodistill.records import Candidate, Dataset, Finding, FloatArray, Policy,
 from autodistill.teacher import Teacher
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from autodistill.train import Rows
 
 CALIBRATION = 512  # train rows that int8 ranges are read off
@@ -132,8 +134,15 @@ class Workshop:
             y=torch.from_numpy(y if self.dataset.classes else y.astype(np.float32)),
             teacher=torch.from_numpy(np.require(self.teacher_logits, requirements="W")) if split == "train" else None,
             weight=None if weights is None else torch.from_numpy(np.array(weights[at], np.float32)),
+            teacher_features=self._teacher_features(at) if split == "train" else None,
         )
         return rows.to(self.device)
+
+    def _teacher_features(self, at: npt.NDArray[np.int64]) -> "Tensor | None":
+        import torch
+
+        features = self.teacher.features
+        return None if features is None else torch.from_numpy(np.array(features[at], np.float32))
 
     def stream(self, candidate: Candidate) -> int:
         """The seed of a candidate's training: of study, recipe and replicate, so that it is the same in any order."""

@@ -13,7 +13,7 @@ import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autodistill import __version__, data, measure, plugins, teacher
+from autodistill import __version__, data, jobs, measure, plugins, teacher
 from autodistill.errors import SpecError
 from autodistill.inputs import MODALITIES, Encoding
 from autodistill.jobs import Workshop
@@ -55,6 +55,7 @@ def prepare(
     dataset = data.load(spec.data, spec.seed) if dataset is None else dataset
     refuse(spec, dataset)
     encoding = fit_encoding(spec, dataset)
+    refuse_features(spec, encoding, len(dataset.classes))
     seconds["data"] = time.monotonic() - start
     start = time.monotonic()
     watch(Progress(phase="teacher", text="preparing the teacher (kept for the next time)"))
@@ -73,6 +74,7 @@ def prepare(
         refit=_refit(spec, dataset),
         progress=said,
     )
+    refuse_features(spec, encoding, len(dataset.classes), given=labels.features is not None)
     seconds["teacher"] = time.monotonic() - start
     start = time.monotonic()
     splits = {name: dataset.digests[name] for name in dataset.splits}
@@ -122,11 +124,37 @@ def refuse(spec: Spec, dataset: Dataset) -> None:
     for arm in spec.space.arms:
         least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
         if len(dataset.classes) < least:
+            has = f"the table has {len(dataset.classes)}" if dataset.classes else "its target is a number"
             raise SpecError(
-                f"{arm.loss} needs {least} classes or more, the table has {len(dataset.classes)}",
+                f"{arm.loss} needs {least} classes or more, {has}",
                 where=f"{spec.path}: distill.loss",
                 do="take it out of the list",
             )
+
+
+def refuse_features(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:
+    """SpecError where a loss compares features and a side has none; ``given``: whether this teacher gave any (None: it
+    has not been asked yet)."""
+    for arm in spec.space.arms:
+        needs: frozenset[str] = getattr(plugins.find("losses", arm.loss), "needs", frozenset())
+        lacking = ""
+        if "student_features" in needs:
+            shapes = encoding.shapes(max(1, classes))
+            networks = [branch.family for branch in spec.space.branches if branch.trains == "gradient"]
+            without = [family for family in networks if not jobs.has_features(family, shapes)]
+            lacking = f"the student's features; {without[0]} has none" if without else ""
+        if "teacher_features" in needs:
+            lacking = _untold(spec.teacher[0], given) or lacking
+        if lacking:
+            do = "take one of the two out"
+            raise SpecError(f"{arm.loss} needs {lacking}", where=f"{spec.path}: distill.loss", do=do)
+
+
+def _untold(kind: str, given: bool | None) -> str:
+    """What the teacher's features lack; nothing where they are or may be given."""
+    if "teacher_features" not in getattr(plugins.find("teachers", kind), "gives", ()):
+        return f"the teacher's features; a teacher of kind {kind} gives none"
+    return f"the teacher's features; a teacher of kind {kind} gives none with these options" if given is False else ""
 
 
 def fit_encoding(spec: Spec, dataset: Dataset) -> Encoding:
@@ -160,7 +188,7 @@ def _lab(
         write_whole(path, labels.onnx)
     lab = measure.Lab(
         cache_folder() / "measure",
-        dataset.rows("search"),
+        {**dataset.rows("search"), **labels.prepared},
         path,
         batch=spec.measure.batch,
         threads=spec.measure.threads,

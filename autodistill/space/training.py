@@ -15,3 +15,11 @@ class Training:
     batch_size: Annotated[int, Field(ge=1, le=1_000_000, description="rows a step")] = 256
     weight_decay: Annotated[float, Field(ge=0, le=1, description="decoupled decay a step, times the step size")] = 0.0
     warmup: Annotated[float, Field(ge=0, lt=1, description="share of the steps over which the step size rises")] = 0.05
+    fine_tune: Annotated[
+        float, Field(ge=0, lt=1, description="share of the epochs, the last ones, that see labels alone")
+    ] = 0.0
+
+    @property
+    def taught(self) -> int:
+        """The epochs in which the teacher has a say: at least the first."""
+        return max(1, self.epochs - round(self.fine_tune * self.epochs))

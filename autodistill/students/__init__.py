@@ -6,6 +6,7 @@ build a ``Fitted`` on one matrix. ``readings_depend_on`` says whether latency an
 An ``nn.Module`` may have a method ``onnx() -> ModelProto``: its graph from ``/numeric`` float32 [N, K] and ``/codes``
 int64 [N, M] (those that it reads) to ``logits`` [N, C], with its present weights and without dropout. A module without
 it is traced, which costs seconds an architecture. Either way the file is compared with the module on real rows.
+Where it has ``features(numeric, codes)`` [n, D] and ``head(features)`` [n, C] besides, losses can compare features.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol

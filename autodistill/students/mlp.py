@@ -70,13 +70,28 @@ def _module(options: Mlp, inputs: Shapes, outputs: int) -> "nn.Module":
             self.layers = nn.Sequential(*layers, nn.Linear(wide, outputs))
 
         def forward(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
+            return self.layers(self._read(numeric, codes))  # type: ignore[no-any-return]
+
+        def features(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
+            """What the last layer reads [n, width]."""
+            value = self._read(numeric, codes)
+            *hidden, _ = self.layers
+            for layer in hidden:
+                value = layer(value)
+            return value
+
+        def head(self, features: "Tensor") -> "Tensor":
+            """Logits of features."""
+            return self.layers[-1](features)  # type: ignore[no-any-return]
+
+        def _read(self, numeric: "Tensor", codes: "Tensor") -> "Tensor":
             flat = numeric.flatten(1)
             parts = [flat] if columns else []
             if columns and frequencies:
                 parts.append((flat.index_select(1, self.column) * self.frequency + self.phase).sin())
             if inputs.cardinalities:
                 parts.append(self.table(codes).flatten(1))
-            return self.layers(parts[0] if len(parts) == 1 else torch.cat(parts, dim=1))  # type: ignore[no-any-return]
+            return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
         def onnx(self) -> Any:
             return _graph(options, inputs, outputs, Core(self))

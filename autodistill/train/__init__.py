@@ -14,45 +14,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from autodistill.errors import StudentError
 from autodistill.losses import Batch, Objective
 from autodistill.space import Training
+from autodistill.train.rows import Rows, errors
+
+__all__ = ["Limits", "Rows", "State", "Trained", "errors", "fit_gradient", "mixed"]
 
 State = Mapping[str, Tensor]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Rows:
-    """Rows as tensors: ``numeric`` float32 [n, K], ``codes`` int64 [n, M], ``y`` int64 [n] (float32 for regression),
-    and where there are any ``teacher`` logits float32 [n, C] and ``weight`` float32 [n]."""
-
-    numeric: Tensor
-    codes: Tensor
-    y: Tensor
-    teacher: Tensor | None = None
-    weight: Tensor | None = None
-
-    def at(self, index: Tensor) -> "Rows":
-        """Some of the rows."""
-        return Rows(
-            numeric=self.numeric[index],
-            codes=self.codes[index],
-            y=self.y[index],
-            teacher=None if self.teacher is None else self.teacher[index],
-            weight=None if self.weight is None else self.weight[index],
-        )
-
-    def to(self, device: str) -> "Rows":
-        """The rows on another device."""
-        return Rows(
-            numeric=self.numeric.to(device),
-            codes=self.codes.to(device),
-            y=self.y.to(device),
-            teacher=None if self.teacher is None else self.teacher.to(device),
-            weight=None if self.weight is None else self.weight.to(device),
-        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +125,9 @@ def fit_gradient(
 
     ``module`` takes (numeric, codes) to logits [n, C] ([n, 1] values for regression) and must have been built under
     ``torch.manual_seed(seed)`` if its start is to repeat. The schedule spans ``training.epochs`` even where
-    ``limits.to_epoch`` stops before. At least one epoch is run. Raises ``StudentError`` if the loss is not finite.
+    ``limits.to_epoch`` stops before; its last ``training.fine_tune`` sees labels alone. Where rows carry a teacher's
+    features, the module needs ``features`` and ``head``. At least one epoch is run. Raises ``StudentError`` if the loss
+    is not finite.
     """
     began, limits = time.monotonic(), limits or Limits()
     torch.set_num_threads(1)
@@ -164,7 +136,8 @@ def fit_gradient(
     progress = _restored(checkpoint, module, objective, learner)
     last = min(training.epochs, limits.to_epoch or training.epochs)
     while progress.epoch < last:
-        loss = _epoch(module, objective, train, learner, training, progress.epoch, seed)
+        rows = train if progress.epoch < training.taught else train.labels_alone()
+        loss = _epoch(module, objective, rows, learner, training, progress.epoch, seed)
         progress.epoch += 1
         if not math.isfinite(loss):
             raise StudentError(
@@ -198,28 +171,41 @@ def _epoch(
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     torch.manual_seed(seed * 1_000_003 + epoch)  # dropout
     device = rows.y.device
-    order = torch.randperm(len(rows.y), generator=generator).to(device)
-    shuffled = rows.at(order)
+    shuffled = rows.at(torch.randperm(len(rows.y), generator=generator).to(device))
     module.train()
-    size = min(training.batch_size, len(order))
-    steps = len(order) // size  # the rest of an epoch differs from epoch to epoch
+    size = min(training.batch_size, len(rows.y))
+    steps = len(rows.y) // size  # the rest of an epoch differs from epoch to epoch
     total = torch.zeros((), device=device)
     for step in range(steps):
         share = (epoch * steps + step) / (training.epochs * steps)
         learner.optimiser.param_groups[0]["lr"] = training.learning_rate * _schedule(share, training.warmup)
-        at = slice(step * size, (step + 1) * size)
+        part = shuffled.at(slice(step * size, (step + 1) * size))
         with learner.passes(device.type):
-            batch = Batch(
-                student=module(shuffled.numeric[at], shuffled.codes[at]),
-                y=shuffled.y[at],
-                teacher=None if shuffled.teacher is None else shuffled.teacher[at],
-                weight=None if shuffled.weight is None else shuffled.weight[at],
-                progress=share,
-            )
-            loss = objective(batch)
+            batch = _batch(module, part, share)
+        loss = objective(batch)
         learner.step(loss)
         total += loss.detach()
     return float(total) / steps
+
+
+def _batch(module: nn.Module, rows: Rows, progress: float) -> Batch:
+    """What both say of the rows, in float32: of a loss in half precision little is left."""
+    own = None
+    if rows.teacher_features is None:
+        student = module(rows.numeric, rows.codes)
+    else:
+        own = module.features(rows.numeric, rows.codes)  # type: ignore[operator]
+        student, own = module.head(own), own.float()  # type: ignore[operator]
+    return Batch(
+        student=student.float(),
+        y=rows.y,
+        teacher=rows.teacher,
+        weight=rows.weight,
+        student_features=own,
+        teacher_features=rows.teacher_features,
+        labelled=rows.labelled,
+        progress=progress,
+    )
 
 
 def _schedule(share: float, warmup: float) -> float:
@@ -238,22 +224,6 @@ def _judge(module: nn.Module, search: Rows, loss: float, progress: _Progress) ->
     if (error, log_loss) < progress.best:
         progress.best, progress.best_epoch = (error, log_loss), progress.epoch
         progress.best_state = {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-def errors(outputs: Tensor, rows: Rows) -> tuple[float, float]:
-    """Weighted share of rows decided wrongly by argmax, and mean −log q(y); for regression RMSE / sd and its square."""
-    outputs = outputs.detach()
-    weight = torch.ones(len(rows.y), device=outputs.device) if rows.weight is None else rows.weight
-    weight = weight / weight.sum()
-    if outputs.shape[1] == 1:
-        centre = (weight * rows.y).sum()
-        spread = (weight * (rows.y - centre).square()).sum().clamp_min(1e-12)
-        share = float((weight * (outputs[:, 0] - rows.y).square()).sum() / spread)
-        return math.sqrt(share), share
-    wrong = (outputs.argmax(dim=1) != rows.y).to(weight.dtype)
-    return float((weight * wrong).sum()), float(
-        (weight * functional.cross_entropy(outputs, rows.y, reduction="none")).sum()
-    )
 
 
 def _restored(

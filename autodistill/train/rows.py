@@ -1,0 +1,57 @@
+"""Rows as tensors, and how wrong a network is on them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rows:
+    """Rows as tensors: ``numeric`` float32 [n, K], ``codes`` int64 [n, M], ``y`` int64 [n] (float32 for regression),
+    and where there are any ``teacher`` logits float32 [n, C], ``teacher_features`` float32 [n, D], ``weight`` float32
+    [n]; ``labelled`` bool [n] where some rows have no label, whose ``y`` then says nothing."""
+
+    numeric: Tensor
+    codes: Tensor
+    y: Tensor
+    teacher: Tensor | None = None
+    weight: Tensor | None = None
+    teacher_features: Tensor | None = None
+    labelled: Tensor | None = None
+
+    def at(self, index: Tensor | slice) -> "Rows":
+        """Some of the rows."""
+        return self._each(lambda part: part[index])
+
+    def to(self, device: str) -> "Rows":
+        """The rows on another device."""
+        return self._each(lambda part: part.to(device))
+
+    def labels_alone(self) -> "Rows":
+        """The rows that have labels, and nothing that a teacher said."""
+        untold = replace(self, teacher=None, teacher_features=None, labelled=None)
+        return untold if self.labelled is None else untold.at(self.labelled.nonzero()[:, 0])
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Rows":
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})
+
+
+def errors(outputs: Tensor, rows: Rows) -> tuple[float, float]:
+    """Weighted share of rows decided wrongly by argmax, and mean −log q(y); for regression RMSE / sd and its square."""
+    outputs = outputs.detach()
+    weight = torch.ones(len(rows.y), device=outputs.device) if rows.weight is None else rows.weight
+    weight = weight / weight.sum()
+    if outputs.shape[1] == 1:
+        centre = (weight * rows.y).sum()
+        spread = (weight * (rows.y - centre).square()).sum().clamp_min(1e-12)
+        share = float((weight * (outputs[:, 0] - rows.y).square()).sum() / spread)
+        return math.sqrt(share), share
+    wrong = (outputs.argmax(dim=1) != rows.y).to(weight.dtype)
+    return float((weight * wrong).sum()), float(
+        (weight * functional.cross_entropy(outputs, rows.y, reduction="none")).sum()
+    )
