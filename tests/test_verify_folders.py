@@ -116,10 +116,11 @@ def test_an_opening_that_cannot_be_kept_is_paid_once(
 
 def test_read_only_folders_are_one_line(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = content(copy)
-    for folder in (copy / RUN, copy / RUN / "statements", copy / "reports"):
+    decide = ("sign", "reports/small", *ada("rejected", "--because", "x"))
+    folders = {copy / RUN / "statements": decide, copy / "reports": decide, copy / RUN: ("report", "reports/small")}
+    for folder, verb in folders.items():
         with readonly(folder):
-            assert at(copy, "sign", "reports/small", *ada("rejected", "--because", "x")) == 2
+            assert at(copy, *verb) == 2, folder
             assert "cannot be written" in said(capsys)
-        with readonly(folder):
             assert refused(copy) == {}  # to verify nothing is written
     assert content(copy) == before

@@ -166,7 +166,12 @@ def _put(
         "until": done.until,
         "key": signoff.key_id(signoff.public_text(key)),
     }
-    ledger.append("signature", line)
+    try:
+        ledger.append("signature", line)
+    except UserError:
+        if sha not in attest.known(ledger):
+            path.unlink(missing_ok=True)  # a decision that is not in the ledger is none
+        raise
     return replace(done, statement=path, notes=_rendered(asked.run, ledger))
 
 
