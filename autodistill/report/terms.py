@@ -83,7 +83,8 @@ def looks(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         lines.append(("Account in the ledger", str(left.pop("account"))))
     if "accounts" in left:
         lines.append(("Accounts in the ledger", str(left.pop("accounts"))))
-    return lines + [(f"Look: {name}".replace("_", " "), str(value)) for name, value in left.items()]
+    said = {name: numbers.digits(value) if isinstance(value, float) else str(value) for name, value in left.items()}
+    return lines + [(f"Look: {name}".replace("_", " "), text) for name, text in said.items()]
 
 
 def leaks(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
