@@ -1,8 +1,8 @@
 """Controllers compared on replayed searches: recorded learning curves and prices, real proposals, nothing trained.
 
 Worlds (``replay/world.py``): ``adult`` and ``digits``, each as ``forest``, ``nearest`` and ``rough``. Every search has
-the same simulated seconds: what 40 candidates drawn at random cost, trained in full. Its clock adds up recorded training
-seconds (times ``SCALE``, which stands for a table as long as Adult's whole train split), one latency run an
+the same simulated seconds: what 40 candidates drawn at random cost, trained in full. Its clock adds up recorded
+training seconds (times ``SCALE``, which stands for a table as long as Adult's whole train split), one latency run an
 architecture, the export, and the processor seconds that proposing really took here.
 
 Against it: Optuna's RandomSampler, NSGAIISampler (population 20, since the default's 50 would be random to the end),

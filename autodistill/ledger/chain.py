@@ -42,8 +42,8 @@ def read(path: Path) -> tuple[tuple[Line, ...], list[str]]:
         return (), ["it is no file"]
     try:
         data = path.read_bytes() if path.exists() else b""
-    except OSError as fault:
-        return (), [f"it cannot be read ({fault.strerror})"]
+    except OSError as away:
+        return (), [f"it cannot be read ({away.strerror})"]
     *whole, torn = data.split(b"\n")
     lines: list[Line] = []
     faults: list[str] = []
