@@ -272,3 +272,21 @@ def test_what_a_repair_lets_stand(copy: Path) -> None:
     assert book.granted("signature") == ()
     assert book.lines("opening")
     assert asked(copy).trust.keys
+
+
+def test_the_outside_copy_of_a_head_tells_a_rollback(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ledger and head put back together look whole, but for a copy that was kept elsewhere: the file, or its words."""
+    root = copy / "reports"
+    before = {path: path.read_bytes() for path in (root / "ledger.jsonl", root / heads.FILE)}
+    assert at(copy, "sign", "reports/small", *ada("revoked", "--because", "drift")) == 0
+    (copy / "kept.json").write_bytes((root / heads.FILE).read_bytes())
+    index, sha = Ledger(root).head()
+    (copy / "kept.txt").write_text(f"{index}:{sha}\n")
+    for path, data in before.items():
+        path.write_bytes(data)
+    for kept in ("kept.json", "kept.txt", f"{index}:{sha}"):
+        assert at(copy, "verify", "reports/small", "--head", kept) == 1
+        assert "dropped or exchanged since" in capsys.readouterr().out
+    assert set(refused(copy)) <= {PAGES}
+    (copy / "kept.json").write_text("{}")
+    assert at(copy, "verify", "reports/small", "--head", "kept.json") == 2

@@ -49,8 +49,14 @@ def _head(text: str | None) -> tuple[int, str] | None:
     if text is None:
         return None
     if Path(text).is_file():
-        text = Path(text).read_text(encoding="utf-8").strip()
-    found = re.fullmatch(r"(\d+):([0-9a-f]{64})", text)
+        data = Path(text).read_bytes()
+        if data.lstrip().startswith(b"{"):
+            from autodistill.signoff import head
+
+            return head.copied(data)
+        text = data.decode(errors="replace").strip()
+    found = re.fullmatch(r"(\d+):([0-9a-f]{64})", text, re.ASCII)
     if found is None:
-        raise UserError("not a head", where="--head", do="give INDEX:SHA256, or a file that holds it")
+        do = "give INDEX:SHA256, a file that holds it, or a copy of ledger.head.json"
+        raise UserError("not a head", where="--head", do=do)
     return int(found[1]), found[2]

@@ -12,7 +12,7 @@ from autodistill.run import attest, duties, vouched, waived
 from autodistill.run.vouched import content
 from autodistill.signoff import APPROVED, Asked, Checks
 
-MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z", re.ASCII)
 
 
 def decision(checks: Checks, run: Path, asked: Asked) -> None:
@@ -41,7 +41,7 @@ def decision(checks: Checks, run: Path, asked: Asked) -> None:
         )
         checks.faults("decision: about these files", lambda: _about(run, statement, line))
         approves = said["decision"] in APPROVED
-        who = f"{said['decision']} by {said['by']} ({said['role']}), run {said['run']}"
+        who = f"{said['decision']} by {said['by']} ({said['role']}), by the key of {asked.name(key)}, run {said['run']}"
         checks.add("decision: approves", approves, who)
         if approves:
             _in_force(checks, run, asked, said, key)

@@ -11,7 +11,7 @@ from autodistill.errors import SignatureError
 from autodistill.records import Finding
 from autodistill.signoff import Waiver, waivable
 
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 def waivers(ids: Sequence[str], because: str, by: str, until: str) -> tuple[Waiver, ...]:

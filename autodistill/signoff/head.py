@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autodistill.errors import LedgerError, SignatureError
 from autodistill.ledger import Head, Heads
@@ -80,10 +81,20 @@ class Auditor:
 def read(data: bytes, trusted: dict[str, str]) -> tuple[int, str, str, str]:
     """Index, SHA-256, moment and key id of a signed head. Raises ``SignatureError`` where it does not hold."""
     statement, key = envelope.unseal(data, trusted)
+    return (*_named(statement), key)
+
+
+def copied(data: bytes) -> tuple[int, str]:
+    """Index and SHA-256 in a copy of a signed head that was kept elsewhere: whoever kept it vouches for it, so that
+    its signature is not asked for. Raises ``SignatureError`` where it is none."""
+    return _named(envelope.peek(data))[:2]
+
+
+def _named(statement: dict[str, Any]) -> tuple[int, str, str]:
     try:
         if statement["predicateType"] != HEAD:
             raise SignatureError("it is not a statement about a ledger's head")
         sha = str(statement["subject"][0]["digest"]["sha256"])
-        return int(statement["predicate"]["index"]), sha, str(statement["predicate"]["at"]), key
+        return int(statement["predicate"]["index"]), sha, str(statement["predicate"]["at"])
     except (KeyError, IndexError, TypeError, ValueError):
         raise SignatureError("it is not a statement about a ledger's head") from None

@@ -15,7 +15,7 @@ from autodistill.records import digest
 from autodistill.records.trust import Trust, TrustedKey
 from autodistill.spec.reader import Node, read
 
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
