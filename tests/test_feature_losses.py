@@ -14,7 +14,7 @@ from test_train import TRAINING, equal, rows, run
 
 from autodistill import plugins, spec, teacher
 from autodistill.errors import SpecError
-from autodistill.jobs import Workshop, making
+from autodistill.jobs import Workshop, making, taught
 from autodistill.losses.none import NoTeacher
 from autodistill.records import Candidate
 from autodistill.run import prepare
@@ -118,7 +118,7 @@ def test_a_projector_is_trained_and_is_not_in_the_student(shop: Workshop) -> Non
 
 
 def test_features_are_at_hand_for_those_that_ask(shop: Workshop) -> None:
-    said = {name: making._taught(candidate(name), shop)[0] for name in ("hint", "soft_targets", "none")}
+    said = {name: taught.rows(candidate(name), shop)[0] for name in ("hint", "soft_targets", "none")}
     assert said["hint"].teacher_features is not None
     assert said["soft_targets"].teacher_features is None
     assert said["soft_targets"].teacher is not None

@@ -22,11 +22,11 @@ def run(asked: argparse.Namespace) -> int:
 
 def _found(asked: Any) -> dict[str, Any]:
     from autodistill import auditor, data, spec
-    from autodistill.run import prepare
+    from autodistill.run import refusing
     from autodistill.run.ordered import LENGTH
 
     dataset = data.load(asked.data, asked.seed)
-    prepare.refuse(asked, dataset)
+    refusing.refuse(asked, dataset)
     level = asked.policy.alpha / asked.policy.looks
     return {
         "name": asked.name,

@@ -6,6 +6,7 @@ from autodistill.data.features import rows
 from autodistill.data.modal import restored, stored
 from autodistill.data.outside import Asked, Outside, outside, question
 from autodistill.data.table import read
+from autodistill.data.transfer import Transfer, transfer
 
 __all__ = [
     "SHARES",
@@ -13,6 +14,7 @@ __all__ = [
     "DataSpec",
     "GroupSpec",
     "Outside",
+    "Transfer",
     "fingerprint",
     "load",
     "outside",
@@ -21,4 +23,5 @@ __all__ = [
     "restored",
     "rows",
     "stored",
+    "transfer",
 ]

@@ -30,6 +30,7 @@ class DataSpec:
     ``input`` is the modality and its options. ``positive`` is the class that rates speak of (two classes);
     ``favourable`` defaults to it. ``groups`` are audited, and are features only with ``group_features``; ``drop`` names
     columns that are neither. ``split`` maps the four splits to shares, or names a column that holds the four names.
+    ``unlabelled`` is a file of further rows without label, for the teacher to label.
     ``threshold`` on the positive class's probability (None: argmax), ``weights``, ``entity`` (its rows stay in one
     split) and ``row_id`` name columns that are not features. ``task`` decides how ``target`` is read.
     """
@@ -47,4 +48,5 @@ class DataSpec:
     weights: str | None = None
     entity: str | None = None
     row_id: str | None = None
+    unlabelled: Path | None = None
     task: Literal["classification", "regression"] = "classification"

@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 
 from autodistill import export, plugins
-from autodistill.inputs import Shapes
-from autodistill.jobs import checkpoints
+from autodistill.inputs import Encoding, Shapes
+from autodistill.jobs import checkpoints, taught
 from autodistill.jobs.checkpoints import Checkpoint
 from autodistill.jobs.files import write
 from autodistill.jobs.workshop import Workshop
@@ -92,7 +92,7 @@ def descend(
     start = time.monotonic()
     training = Training(**candidate.training)
     network = _network(candidate, shop).to(shop.device)
-    rows, search = _taught(candidate, shop)
+    rows, search = taught.rows(candidate, shop)
     trained = train.fit_gradient(
         network,
         _objective(candidate, shop, network, rows),
@@ -131,16 +131,6 @@ def _network(candidate: Candidate, shop: Workshop) -> Any:
     torch.manual_seed(shop.stream(candidate))
     family = plugins.build("students", candidate.family, candidate.student)
     return family.build(shop.encoding_of(candidate).shapes(shop.outputs), shop.outputs)
-
-
-def _taught(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
-    """The rows that a candidate learns from, with what its loss needs of the teacher, and those it is judged on."""
-    rows, search = shop.tensors(shop.encoding_of(candidate))
-    if candidate.loss == "none":
-        return rows.labels_alone(), search
-    if "teacher_features" not in getattr(plugins.find("losses", candidate.loss), "needs", ()):
-        rows = replace(rows, teacher_features=None)
-    return rows, search
 
 
 def _objective(candidate: Candidate, shop: Workshop, network: Any, rows: "Rows") -> Any:
@@ -182,7 +172,8 @@ def _fit(candidate: Candidate, shop: Workshop, home: Path) -> Made:
     loss = plugins.build("losses", candidate.loss, candidate.distill)
     encoding = shop.encoding_of(candidate)
     matrix = shop.matrix(encoding)
-    model = family.build(encoding.shapes(shop.outputs), shop.outputs).fit(matrix, _soft(loss, shop), shop.weight)
+    rows = _with_unlabelled(matrix, _soft(loss, shop), loss, encoding, shop)
+    model = family.build(encoding.shapes(shop.outputs), shop.outputs).fit(*rows)
     artefact = export.wrap(encoding, model.onnx(), shop.answer, home / STUDENT)
     expected = model.predict_proba(matrix[: len(next(iter(shop.calibration.values())))])
     artefact = replace(artefact, parity=export.parity(artefact, shop.calibration, expected))
@@ -208,3 +199,17 @@ def _soft(loss: Any, shop: Workshop) -> Any:
     if not shop.dataset.classes:
         return share * shop.teacher_logits + (1.0 - share) * np.asarray(y, np.float32)[:, None]
     return blended(shop.teacher_logits, y, getattr(loss, "temperature", 1.0), share)
+
+
+def _with_unlabelled(matrix: Any, soft: Any, loss: Any, encoding: Encoding, shop: Workshop) -> tuple[Any, Any, Any]:
+    """Rows, what is to be learned of them, and weights; with the rows without label where the teacher has a say."""
+    if shop.unlabelled is None or not hasattr(loss, "teacher_weight"):
+        return matrix, soft, shop.weight
+    said = taught.labels(shop.unlabelled, shop)
+    if shop.dataset.classes:
+        said = blended(said, np.zeros(len(said), np.int64), loss.temperature, 1.0)
+    weight = shop.weight
+    if weight is not None:
+        weight = np.concatenate([weight, np.full(len(said), weight.mean(), weight.dtype)])
+    more = encoding.apply_matrix(shop.unlabelled)
+    return np.concatenate([matrix, more]), np.concatenate([soft, said]), weight

@@ -16,7 +16,7 @@ from autodistill.inputs._ranking import rank
 from autodistill.jobs.encoded import encoded
 from autodistill.losses import teacher_logits
 from autodistill.measure import Lab
-from autodistill.records import Candidate, Dataset, Finding, FloatArray, Policy, Predictions, Reading, digest
+from autodistill.records import Candidate, Dataset, Features, Finding, FloatArray, Policy, Predictions, Reading, digest
 from autodistill.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -29,10 +29,10 @@ CALIBRATION = 512  # train rows that int8 ranges are read off
 
 @dataclass(frozen=True, kw_only=True)
 class Workshop:
-    """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go;
-    ``refit`` fits the encoding on some of the columns; ``cache`` is where large encoded rows are kept (None: in
-    memory); ``seen`` holds what the search saw under each reading key, which it goes on seeing: a status that changes
-    with later runs of the machine is certification's to weigh."""
+    """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go; ``refit`` fits
+    the encoding on some of the columns; ``cache`` is where large arrays are kept (None: in memory); ``unlabelled``
+    are raw rows beside the table's, for the teacher to label; ``seen`` holds what the search saw under each reading
+    key, which it goes on seeing: a status that changes with later runs of the machine is certification's to weigh."""
 
     dataset: Dataset
     encoding: Encoding
@@ -44,6 +44,8 @@ class Workshop:
     folder: Path
     refit: Callable[[frozenset[str]], Encoding]
     cache: Path | None = None
+    unlabelled: Features | None = None
+    unlabelled_digest: str = ""
     kept: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Mapping[str, Reading]] = field(default_factory=dict)
 
@@ -154,7 +156,8 @@ class Workshop:
         table = digest(f"{self.encoding_of(candidate).digest}/{self.outputs}/{self.answer.threshold}".encode())[:8]
         if family.readings_depend_on == "architecture":
             return f"{candidate.architecture}-{table}"
-        made_from = digest(f"{self.teacher.digest}/{self.seed}/{self.dataset.digests['train']}".encode())[:8]
+        rows = self.dataset.digests["train"] + self.unlabelled_digest
+        made_from = digest(f"{self.teacher.digest}/{self.seed}/{rows}".encode())[:8]
         return f"{candidate.key}-{table}-{made_from}"
 
     def home(self, candidate: Candidate) -> Path:

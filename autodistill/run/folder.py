@@ -17,6 +17,7 @@ WHAT_CHANGED = {
     "policy": "the policy",
     "table": "the table",
     "splits": "the splits",
+    "unlabelled": "the rows without label",
     "teacher": "the teacher",
     "version": "the version of autodistill",
 }

@@ -3,7 +3,7 @@
 import io
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,13 @@ import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autodistill import __version__, data, jobs, measure, plugins, teacher
-from autodistill.errors import SpecError
-from autodistill.inputs import MODALITIES, Encoding
+from autodistill import __version__, data, measure, plugins, teacher
+from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Reading, digest, encode
 from autodistill.run.folder import RunFile, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch
+from autodistill.run.refusing import refuse, refuse_features, refuse_further
 from autodistill.spec import Spec
 
 
@@ -54,6 +54,9 @@ def prepare(
     watch(Progress(phase="data", text=f"reading {spec.data.table}"))
     dataset = data.load(spec.data, spec.seed) if dataset is None else dataset
     refuse(spec, dataset)
+    further = _unlabelled(spec, dataset)
+    if further is not None:
+        dataset = replace(dataset, notes=(*dataset.notes, *further.notes))
     encoding = fit_encoding(spec, dataset)
     refuse_features(spec, encoding, len(dataset.classes))
     seconds["data"] = time.monotonic() - start
@@ -75,6 +78,7 @@ def prepare(
         progress=said,
     )
     refuse_features(spec, encoding, len(dataset.classes), given=labels.features is not None)
+    refuse_further(spec, labels)
     seconds["teacher"] = time.monotonic() - start
     start = time.monotonic()
     splits = {name: dataset.digests[name] for name in dataset.splits}
@@ -84,6 +88,8 @@ def prepare(
         "splits": digest(encode(splits)),
         "teacher": labels.digest,
     }
+    if further is not None:
+        identity["unlabelled"] = further.digest
     if there is not None:
         refuse_change(folder, there, identity)
     lab, readings = _lab(spec, folder, dataset, labels)
@@ -99,62 +105,16 @@ def prepare(
         folder=folder,
         cache=cache_folder(),
         refit=columns_of(spec, dataset),
+        unlabelled=None if further is None else further.features,
+        unlabelled_digest="" if further is None else further.digest,
     )
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
 
 
-def refuse(spec: Spec, dataset: Dataset) -> None:
-    """SpecError for what a search cannot do with this table, before anything is trained."""
-    if not dataset.classes:
-        raise SpecError(
-            "a search cannot certify a regression yet: its audit counts decisions",
-            where=f"{spec.path}: data.task",
-            do="name classes as the target",
-        )
-    modality = plugins.find("inputs", spec.data.input[0]).modality
-    for branch in spec.space.branches:
-        able = getattr(plugins.find("students", branch.family), "forms", MODALITIES)
-        if modality not in able:
-            raise SpecError(
-                f"{branch.family} reads {' or '.join(able)}, the input is of the kind {modality}",
-                where=f"{spec.path}: student",
-                do="take it out of the list",
-            )
-    for arm in spec.space.arms:
-        least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
-        if len(dataset.classes) < least:
-            has = f"the table has {len(dataset.classes)}" if dataset.classes else "its target is a number"
-            raise SpecError(
-                f"{arm.loss} needs {least} classes or more, {has}",
-                where=f"{spec.path}: distill.loss",
-                do="take it out of the list",
-            )
-
-
-def refuse_features(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:
-    """SpecError where a loss compares features and a side has none; ``given``: whether this teacher gave any (None: it
-    has not been asked yet)."""
-    for arm in spec.space.arms:
-        needs: frozenset[str] = getattr(plugins.find("losses", arm.loss), "needs", frozenset())
-        lacking = ""
-        if "student_features" in needs:
-            shapes = encoding.shapes(max(1, classes))
-            networks = [branch.family for branch in spec.space.branches if branch.trains == "gradient"]
-            without = [family for family in networks if not jobs.has_features(family, shapes)]
-            lacking = f"the student's features; {without[0]} has none" if without else ""
-        if "teacher_features" in needs:
-            lacking = _untold(spec.teacher[0], given) or lacking
-        if lacking:
-            do = "take one of the two out"
-            raise SpecError(f"{arm.loss} needs {lacking}", where=f"{spec.path}: distill.loss", do=do)
-
-
-def _untold(kind: str, given: bool | None) -> str:
-    """What the teacher's features lack; nothing where they are or may be given."""
-    if "teacher_features" not in getattr(plugins.find("teachers", kind), "gives", ()):
-        return f"the teacher's features; a teacher of kind {kind} gives none"
-    return f"the teacher's features; a teacher of kind {kind} gives none with these options" if given is False else ""
+def _unlabelled(spec: Spec, dataset: Dataset) -> data.Transfer | None:
+    path = spec.data.unlabelled
+    return None if path is None else data.transfer(path, spec.data.input, dataset)
 
 
 def fit_encoding(spec: Spec, dataset: Dataset) -> Encoding:
@@ -188,7 +148,7 @@ def _lab(
         write_whole(path, labels.onnx)
     lab = measure.Lab(
         cache_folder() / "measure",
-        {**dataset.rows("search"), **labels.prepared},
+        labels.measured(dataset.rows("search")),
         path,
         batch=spec.measure.batch,
         threads=spec.measure.threads,

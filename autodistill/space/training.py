@@ -19,6 +19,16 @@ class Training:
         float, Field(ge=0, lt=1, description="share of the epochs, the last ones, that see labels alone")
     ] = 0.0
 
+    perturb: Annotated[
+        float, Field(ge=0, le=100, description="perturbed rows a train row, labelled by the teacher; tables only")
+    ] = 0.0
+    jitter: Annotated[
+        float, Field(gt=0, le=1, description="noise of a perturbed number, in deviations; share of words swapped")
+    ] = 0.1
+    assistant: Annotated[
+        int | None, Field(ge=1, le=4096, description="width of a network of the family between teacher and student")
+    ] = None
+
     @property
     def taught(self) -> int:
         """The epochs in which the teacher has a say: at least the first."""

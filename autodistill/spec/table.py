@@ -28,7 +28,9 @@ def read_data(node: Node) -> DataSpec:
         if key in node.data:
             values[key] = change(node.at(key))
     data = validate(DataSpec, values, node.where)
-    _table(data.table, node)
+    _table(data.table, node, "table")
+    if data.unlabelled is not None:
+        _table(data.unlabelled, node, "unlabelled")
     _roles(data, node)
     return data
 
@@ -45,8 +47,8 @@ def _name(node: Node) -> str:
     return node.text
 
 
-def _table(table: Path, node: Node) -> None:
-    where = node.where(("table",))
+def _table(table: Path, node: Node, key: str) -> None:
+    where = node.where((key,))
     if not table.exists():
         raise SpecError(f"no table at {table}", where=where, do="paths are relative to the working directory")
     if not table.is_file():

@@ -36,6 +36,20 @@ class Rows:
         untold = replace(self, teacher=None, teacher_features=None, labelled=None)
         return untold if self.labelled is None else untold.at(self.labelled.nonzero()[:, 0])
 
+    def with_unlabelled(self, numeric: Tensor, codes: Tensor, teacher: Tensor) -> "Rows":
+        """These rows and further ones, of which only the teacher says anything; they weigh as much as the mean row."""
+        many = len(numeric)
+        known = torch.ones_like(self.y, dtype=torch.bool) if self.labelled is None else self.labelled
+        weight = None if self.weight is None else torch.cat([self.weight, self.weight.mean().expand(many)])
+        return Rows(
+            numeric=torch.cat([self.numeric, numeric]),
+            codes=torch.cat([self.codes, codes]),
+            y=torch.cat([self.y, self.y.new_zeros(many)]),
+            teacher=None if self.teacher is None else torch.cat([self.teacher, teacher]),
+            weight=weight,
+            labelled=torch.cat([known, known.new_zeros(many)]),
+        )
+
     def _each(self, change: Callable[[Tensor], Tensor]) -> "Rows":
         parts = {part.name: getattr(self, part.name) for part in fields(self)}
         return replace(self, **{name: change(part) for name, part in parts.items() if part is not None})

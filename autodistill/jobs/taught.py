@@ -1,0 +1,144 @@
+"""What a candidate learns from: train rows, rows that the teacher labels beside them, or what an assistant says.
+
+Whatever is asked of the teacher again is asked of its artefact, once, and kept by content.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autodistill import plugins, runtime
+from autodistill.errors import RunError
+from autodistill.inputs import Encoding
+from autodistill.jobs.files import write
+from autodistill.jobs.perturbed import perturbed
+from autodistill.jobs.workshop import Workshop
+from autodistill.losses import teacher_logits
+from autodistill.records import Candidate, Features, FloatArray, canonical, digest, encode
+from autodistill.space import Training
+
+if TYPE_CHECKING:
+    from autodistill.train import Rows
+
+MARK = len(digest(b""))
+
+
+def rows(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
+    """The rows that a network learns from, with what its loss needs of the teacher, and those it is judged on."""
+    encoding = shop.encoding_of(candidate)
+    known, search = shop.tensors(encoding)
+    if candidate.loss == "none":
+        return known.labels_alone(), search
+    if "teacher_features" not in getattr(plugins.find("losses", candidate.loss), "needs", ()):
+        known = replace(known, teacher_features=None)
+    training = Training(**candidate.training)
+    known = _joined(known, training, encoding, shop)
+    if training.assistant is not None:
+        known = replace(known, teacher=_assisted(candidate, training, known, search, shop))
+    return known, search
+
+
+def further(training: Training, shop: Workshop) -> Features | None:
+    """Raw rows beside the train rows: those without label, and perturbed ones; None where there are neither."""
+    parts: list[Features] = [] if shop.unlabelled is None else [shop.unlabelled]
+    train = shop.dataset.rows("train")
+    many = round(training.perturb * len(shop.dataset.splits["train"]))
+    if many:
+        parts.append(perturbed(train, many, training.jitter, shop.seed))
+    if not parts:
+        return None
+    return {name: np.concatenate([part[name] for part in parts]) for name in train}
+
+
+def labels(features: Features, shop: Workshop) -> FloatArray:
+    """The logits [n, C] of the teacher's artefact on raw rows (its values for regression)."""
+
+    def said() -> FloatArray:
+        session = runtime.open(shop.teacher.onnx or b"")
+        if shop.dataset.classes:
+            return teacher_logits(session.probabilities(features))
+        return np.asarray(session.run(session.feed(features), ["prediction"])[0], np.float32).reshape(-1, 1)
+
+    return _kept("labels", [shop.teacher.digest, digest(shop.teacher.onnx or b""), _content(features)], said, shop)
+
+
+def _joined(known: "Rows", training: Training, encoding: Encoding, shop: Workshop) -> "Rows":
+    """The train rows and all others; the last ones are held, since a search seldom asks for the same perturbation."""
+    import torch
+
+    asked, key = (training.perturb, training.jitter), f"further/{encoding.digest}"
+    held = shop.kept.get(key)
+    if held is not None and held[0] == asked:
+        return held[1]  # type: ignore[no-any-return]
+    more = further(training, shop)
+    if more is None:
+        return known
+    parts = (*encoding.apply(more), labels(more, shop))
+    joined = known.with_unlabelled(*(torch.from_numpy(np.array(part)).to(shop.device) for part in parts))
+    shop.kept[key] = asked, joined
+    return joined
+
+
+def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "Rows", shop: Workshop) -> Any:
+    """The logits of a network of the same family and the assistant's width, trained by soft targets and as the student
+    is. One assistant serves all candidates that share these rows and options, whatever else they are."""
+    import torch
+
+    width = training.assistant
+    training = replace(training, assistant=None, fine_tune=0.0, perturb=0.0, jitter=1.0)  # its rows are there already
+    recipe = {"family": candidate.family, "width": width, "seed": shop.seed, "training": asdict(training)}
+    parts = [part for part in (known.numeric, known.codes, known.y, known.teacher, known.weight) if part is not None]
+    seen = digest(b"".join(part.cpu().numpy().tobytes() for part in parts))
+
+    def said() -> FloatArray:
+        from autodistill import train
+
+        shapes = shop.encoding_of(candidate).shapes(shop.outputs)
+        torch.manual_seed(shop.seed)
+        network = plugins.build("students", candidate.family, {"width": width}).build(shapes, shop.outputs)
+        network = network.to(shop.device)
+        objective = plugins.build("losses", "soft_targets", {}).build(shapes)
+        trained = train.fit_gradient(network, objective, known, search, training, seed=shop.seed)
+        network.load_state_dict(trained.state)
+        with torch.no_grad():
+            found: FloatArray = network.eval()(known.numeric, known.codes).cpu().numpy()
+        return found
+
+    found = _kept("assistant", [recipe, seen, str(torch.__version__)], said, shop)
+    return torch.from_numpy(np.array(found)).to(shop.device)
+
+
+def _kept(what: str, told: list[Any], make: Callable[[], FloatArray], shop: Workshop) -> FloatArray:
+    """An array by the content of what it is made of: made once, found in memory or in the cache after that."""
+    key = digest(encode(canonical([what, told])))
+    if key in shop.kept:
+        return shop.kept[key]  # type: ignore[no-any-return]
+    path = None if shop.cache is None else shop.cache / "taught" / f"{key[:40]}.npy"
+    found = None
+    if path is not None and path.exists():
+        data = path.read_bytes()
+        if digest(data[MARK:]).encode() == data[:MARK]:
+            found = np.load(io.BytesIO(data[MARK:]), allow_pickle=False)
+    if found is None:
+        found = make()
+        if path is not None:
+            _write(path, found)
+    shop.kept[key] = found
+    return found
+
+
+def _write(path: Any, array: FloatArray) -> None:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=False)
+    try:
+        write(path, digest(file.getvalue()).encode() + file.getvalue())
+    except RunError:
+        return  # a cache that cannot be written is only slower
+
+
+def _content(features: Mapping[str, Any]) -> str:
+    cells = (c.tobytes() if c.dtype != object else "\0".join(map(str, c)).encode() for c in features.values())
+    return digest(b"\1".join([*(name.encode() for name in features), *cells]))

@@ -1,0 +1,84 @@
+"""What a search cannot do with this table, teacher and students is refused before anything is trained."""
+
+from autodistill import jobs, plugins
+from autodistill.errors import SpecError
+from autodistill.inputs import MODALITIES, Encoding
+from autodistill.records import Dataset
+from autodistill.spec import Spec
+from autodistill.teacher import Teacher
+
+
+def refuse(spec: Spec, dataset: Dataset) -> None:
+    """SpecError for what a search cannot do with this table, before anything is trained."""
+    if not dataset.classes:
+        raise SpecError(
+            "a search cannot certify a regression yet: its audit counts decisions",
+            where=f"{spec.path}: data.task",
+            do="name classes as the target",
+        )
+    modality = plugins.find("inputs", spec.data.input[0]).modality
+    for branch in spec.space.branches:
+        able = getattr(plugins.find("students", branch.family), "forms", MODALITIES)
+        if modality not in able:
+            raise SpecError(
+                f"{branch.family} reads {' or '.join(able)}, the input is of the kind {modality}",
+                where=f"{spec.path}: student",
+                do="take it out of the list",
+            )
+    for arm in spec.space.arms:
+        least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
+        if len(dataset.classes) < least:
+            has = f"the table has {len(dataset.classes)}" if dataset.classes else "its target is a number"
+            raise SpecError(
+                f"{arm.loss} needs {least} classes or more, {has}",
+                where=f"{spec.path}: distill.loss",
+                do="take it out of the list",
+            )
+
+
+def refuse_features(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:
+    """SpecError where a loss compares features and a side has none; ``given``: whether this teacher gave any (None: it
+    has not been asked yet)."""
+    for arm in spec.space.arms:
+        needs: frozenset[str] = getattr(plugins.find("losses", arm.loss), "needs", frozenset())
+        lacking = ""
+        if "student_features" in needs:
+            shapes = encoding.shapes(max(1, classes))
+            networks = [branch.family for branch in spec.space.branches if branch.trains == "gradient"]
+            without = [family for family in networks if not jobs.has_features(family, shapes)]
+            lacking = f"the student's features; {without[0]} has none" if without else ""
+        if "teacher_features" in needs:
+            lacking = _untold(spec.teacher[0], given) or lacking
+        if lacking:
+            do = "take one of the two out"
+            raise SpecError(f"{arm.loss} needs {lacking}", where=f"{spec.path}: distill.loss", do=do)
+
+
+def _untold(kind: str, given: bool | None) -> str:
+    """What the teacher's features lack; nothing where they are or may be given."""
+    if "teacher_features" not in getattr(plugins.find("teachers", kind), "gives", ()):
+        return f"the teacher's features; a teacher of kind {kind} gives none"
+    return f"the teacher's features; a teacher of kind {kind} gives none with these options" if given is False else ""
+
+
+def refuse_further(spec: Spec, labels: Teacher) -> None:
+    """SpecError where rows are to be labelled by a teacher that cannot be asked again, or for a loss that would have to
+    know their features; where an assistant is no wider version of a student."""
+    training = spec.space.training
+    named = {"data.unlabelled": spec.data.unlabelled is not None, "distill.perturb": training["perturb"].ends[1] > 0}
+    asked = [where for where, wanted in named.items() if wanted]
+    if asked and (labels.onnx is None or labels.prepared):
+        why = labels.why_no_onnx or "part of it runs in Python"
+        what = f"the teacher labels these rows, and this one cannot be asked again: it has no ONNX file ({why})"
+        raise SpecError(what, where=f"{spec.path}: {asked[0]}", do="leave it out, or name a teacher that has one")
+    for arm in spec.space.arms:
+        if asked and "teacher_features" in getattr(plugins.find("losses", arm.loss), "needs", ()):
+            what = f"{arm.loss} needs the teacher's features of these rows, and its ONNX file gives none"
+            raise SpecError(what, where=f"{spec.path}: {asked[0]}", do="take one of the two out")
+    if named["distill.perturb"] and plugins.find("inputs", spec.data.input[0]).modality != "table":
+        raise SpecError("rows of a table are perturbed, and no others", where=f"{spec.path}: distill.perturb")
+    for branch in spec.space.branches:
+        narrow = branch.trains == "gradient" and "width" not in branch.settings
+        if narrow and any(width is not None for _, width in training["assistant"].extremes()):
+            what = f"an assistant is of another width, and {branch.family} has none"
+            raise SpecError(what, where=f"{spec.path}: distill.assistant", do="take one of the two out")
