@@ -27,6 +27,7 @@ from autodistill.teachers import SAW, Labelled, Progress, Source, Task, silent
 __all__ = ["Member", "Refit", "Teacher", "check", "prepare"]
 
 PARITY = 1e-3  # a larger difference of probabilities is another model
+MEASURED = 256  # rows that a part in Python prepares, to be timed on; a timing rotates through as many
 
 Refit = Callable[[Features, npt.NDArray[Any]], Encoding]
 
@@ -70,7 +71,7 @@ def prepare(
             encoding=encoding,
             row_ids=dataset.row_ids,
             row_digests=dataset.row_digests,
-            measured=dataset.splits["search"],
+            measured=dataset.splits["search"][:MEASURED],
             progress=progress,
         )
         labelled = source.label(task)
@@ -126,7 +127,7 @@ def _made(one: Labelled, dataset: Dataset, encoding: Encoding) -> tuple[Made, st
     at = np.setdiff1d(np.arange(len(dataset.y)), dataset.splits["train"])
     rows: Features = {name: column[at] for name, column in dataset.features.items()}
     if one.prepared:
-        at, rows = dataset.splits["search"], one.prepared
+        at, rows = dataset.splits["search"][: len(next(iter(one.prepared.values())))], one.prepared
     try:
         onnx, found = _artefact(one, dataset, encoding, rows)
     except UserError as fault:

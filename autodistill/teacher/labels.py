@@ -40,9 +40,9 @@ class Teacher:
     ``digest`` is of what decides the model: source, options, versions, train rows. ``scores`` float32 [N, C]
     (probabilities; [N, 1] values for regression), train rows out of fold; ``decisions`` int64 [N] by the table's rule
     (float64 for regression). ``features`` float32 [N, D], or None where it gives none. ``onnx`` is the artefact on raw
-    rows, or None and ``why_no_onnx``; what it reads beside the table's columns is ``prepared`` by name, of the rows of
-    the search split. ``saw`` says whether its labels of train rows are by a model that had seen them. ``seconds`` is
-    what it took when it was made; ``cached`` says that this time it was only read.
+    rows, or None and ``why_no_onnx``; what it reads beside the table's columns is ``prepared`` by name, of the first
+    rows of the search split. ``saw`` says whether its labels of train rows are by a model that had seen them.
+    ``seconds`` is what it took when it was made; ``cached`` says that this time it was only read.
     """
 
     name: str
@@ -58,6 +58,13 @@ class Teacher:
     features: FloatArray | None = None
     prepared: Features = field(default_factory=dict)
     saw: Saw = "out of fold"
+
+    def measured(self, rows: Features) -> Features:
+        """Rows of the search split to measure artefacts on: all, or those that are ``prepared``, with that."""
+        if not self.prepared:
+            return rows
+        count = len(next(iter(self.prepared.values())))
+        return {**{name: column[:count] for name, column in rows.items()}, **self.prepared}
 
 
 @dataclass(frozen=True, kw_only=True)
