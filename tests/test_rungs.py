@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from math import ceil
 from typing import Any
 
@@ -35,10 +34,10 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from autodistill.optimise import Controller, Observation, Step, ranking
-from autodistill.optimise.curves import CONFIDENCE, Curve, correlation
+from autodistill.optimise.curves import CONFIDENCE, ENOUGH, Curve, correlation
 from autodistill.optimise.gp import JITTER, Points, Process
 from autodistill.optimise.rivals import Rivals
-from autodistill.optimise.rungs import COHORT, KEPT, STARTUP, TRUSTED, rungs
+from autodistill.optimise.rungs import KEPT, STARTUP, TRUSTED, rungs
 from autodistill.optimise.trials import always_whole
 from autodistill.records import Candidate, Event, decode, encode
 from autodistill.space import Branch, Choice, Range, Space
@@ -175,28 +174,27 @@ def points(candidates: Sequence[Candidate], epoch: int) -> np.ndarray:
 
 def test_of_the_first_ones_the_best_third_goes_on() -> None:
     one = controller(trials=None, gate=False)
-    events: list[Event] = []
+    came: list[int] = []
+    ended: dict[int, str] = {}
     for event in drive(one):
-        events.append(event)
-        if sum(e.kind == "rung" and e.data["epochs"] == 2 for e in events) > 2 * COHORT and event.kind == "measured":
+        came += [event.number] if event.kind == "rung" and event.data["epochs"] == 4 else []
+        if event.kind == "stopped" and event.entry:
+            ended[event.number] = event.entry.reason
+        if one.fidelity() and one.fidelity()[0]["pairs"] >= ENOUGH:
             break
-    came = [event.number for event in events if event.kind == "rung" and event.data["epochs"] == 2]
-    ended = {event.number: event for event in events if event.kind == "stopped"}
-    for size in (COHORT, 2 * COHORT):
-        among = points([one.trials[number].candidate for number in came[:size]], 2)
-        dominated = [sum((q <= p).all() and (q < p).any() for q in among) for p in among]
-        for place in range(size - COHORT, size):
-            number = came[place]
-            if one.trials[number].fixed or one.trials[number].whole:
-                assert number not in ended
-            elif number in ended:
-                assert dominated[place] > 0 or sum(d == 0 for d in dominated) > size / KEPT
-            else:
-                assert sum(d == 0 for d in dominated) >= size / KEPT or dominated[place] < size
     assert ended
-    assert all("best third" in event.entry.reason for event in ended.values() if event.entry)
-    gone = [n for n in came[:COHORT] if n not in ended and not (one.trials[n].fixed or one.trials[n].whole)]
-    assert len(gone) <= ceil(COHORT / KEPT)
+    for place, number in enumerate(came[:-1]):
+        among = points([one.trials[other].candidate for other in came[: place + 1]], 4)
+        better = sum((other <= among[-1]).all() and (other < among[-1]).any() for other in among)
+        first = [all(not ((q <= p).all() and (q < p).any()) for q in among) for p in among]
+        exempt = one.trials[number].fixed or one.trials[number].whole
+        if exempt or (first[-1] and sum(first) <= ceil(len(among) / KEPT)):
+            assert number not in ended
+        elif better >= ceil(len(among) / KEPT) or (not first[-1] and sum(first) >= ceil(len(among) / KEPT)):
+            assert ended[number] == (
+                f"at epoch 4 of 30 it is not in the best third of the {len(among)} candidates that have come so far"
+            )
+    assert len(came) <= STARTUP
 
 
 def test_later_ones_stop_only_where_a_finished_one_costs_no_more_and_is_likely_better() -> None:
@@ -468,5 +466,3 @@ def test_a_cut_candidate_is_told_by_the_controller_alone() -> None:
     one.next()
     with pytest.raises(ValueError, match="stopped is said by the controller"):
         one.tell(Event(kind="stopped", number=0))
-    assert STARTUP % COHORT == 0
-    assert list(pairwise(sorted(rungs(gradient(30)).values()))) == [(2, 4), (4, 10)]

@@ -5,7 +5,6 @@ search that was killed goes on with the candidates that it would have had. It re
 the search split only: no finding of an audit, no file, no clock.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Unpack
 
@@ -93,7 +92,7 @@ class Controller:
         events: list[Event] = []
         while True:
             over = self._over()
-            job = self._take_up(events, math.inf if over else len(self._seen))
+            job = self._take_up(events)
             if job is not None or over:
                 reason = "" if job is not None or self._flying else over
                 return Step(job=job, events=tuple(events), reason=reason)
@@ -130,15 +129,13 @@ class Controller:
             return f"the budget of {self.limit} candidates is used"
         return f"all {len(self._seen)} candidates of the space were tried" if self._exhausted else ""
 
-    def _take_up(self, events: list[Event], proposed: float) -> Job | None:
-        """The next job of what is in flight, after closing what goes no further; None if all wait or are at work."""
+    def _take_up(self, events: list[Event]) -> Job | None:
+        """The next job of what is in flight, after closing what goes no further; None if all are at work."""
         for number in sorted(self._flying):
             trial = self.trials[number]
             if trial.handed:
                 continue
-            stop = self._ladder.verdict(trial, proposed)
-            if stop is None:
-                continue
+            stop = self._ladder.verdict(trial)
             why = stop or self._hopeless(trial)
             if not why:
                 trial.handed = True
@@ -227,7 +224,7 @@ class Controller:
             trial.limits = None if limits is None else tuple(limits)
             trial.state, trial.readings, trial.handed = "measured", event.readings, False
         elif event.kind == "rung":
-            self._ladder.report(trial, event.data, len(self._seen))
+            self._ladder.report(trial, event.data)
             trial.handed = False
         else:
             self._close(event, trial)

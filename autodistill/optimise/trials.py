@@ -17,8 +17,8 @@ class Trial:
     ``of``: the earlier proposal that it repeats. ``fixed``: one that every search begins with; ``whole``: one of the
     random share that is trained to the end whatever its rungs say. ``objectives``: a value for each objective asked
     for, None where there is none. ``limits``: the constraints as known before training. ``rungs``: the error at each
-    rung reached, ``came``: after how many others, ``since``: when so many were proposed. ``stopped_at``: place and
-    error of the rung at which it was stopped."""
+    rung reached, ``came``: after how many others. ``stopped_at``: place and error of the rung at which it was
+    stopped."""
 
     candidate: Candidate
     sampled: bool
@@ -34,7 +34,6 @@ class Trial:
     epochs: int = 0
     seconds: float = 0.0
     rungs: dict[int, float] = field(default_factory=dict)
-    since: int = 0
     came: dict[int, int] = field(default_factory=dict)
     stopped_at: tuple[int, float] | None = None
 
