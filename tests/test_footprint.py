@@ -18,16 +18,16 @@ pytest.importorskip("codecarbon")
 def test_a_search_ends_when_its_energy_is_used_and_goes_on_with_more(tmp_path: Path) -> None:
     file = small_run.write(tmp_path, trials=500)
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace("{trials: 500}", "{trials: 500, energy_wh: 0.004, country: DEU}"), encoding="utf-8")
+    file.write_text(text.replace("{trials: 500}", "{trials: 500, energy_wh: 0.03, country: DEU}"), encoding="utf-8")
     with small_run.inside(tmp_path, tmp_path / "cache"):
         assert cli.main(["search", str(file)]) in (0, 1, 3)
     report = json.loads((tmp_path / "reports" / "small" / "report.json").read_bytes())
     drawn = report["cost"]["footprint"]
-    assert drawn["energy_wh"] >= 0.004
+    assert drawn["energy_wh"] >= 0.03
     assert drawn["co2e_g"] > 0
     assert drawn["method"] == "codecarbon"
     assert drawn["source"] == "modelled"
-    assert 0 < len(report["entries"]) < 500
+    assert len(report["entries"]) < 500
     journaled = [
         one["data"]["energy_wh"]
         for one in small_run.events(tmp_path / "reports" / "small")

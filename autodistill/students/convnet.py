@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ConvNet:
-    """A convolution of stride 2, then blocks of a depthwise and a pointwise one; each second block halves the picture
-    and doubles the channels. A spectrogram is a picture of one channel."""
+    """A convolution of stride 2, then blocks of a depthwise and a pointwise one.
+
+    Each second block halves the picture and doubles the channels. A spectrogram is a picture of one channel.
+    """
 
     trains: ClassVar[str] = "gradient"
     precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
