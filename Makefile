@@ -11,7 +11,7 @@ export MLFLOW_DISABLE_TELEMETRY ?= true
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo       find the smallest acceptable student on UCI Adult (about five minutes after set-up)"
+	@echo "make demo       find the smallest acceptable student on UCI Adult (two to five minutes after set-up)"
 	@echo "make test       everything CI runs"
 	@echo "make test-long  the longer proofs"
 	@echo "make lint       ruff, mypy, import contracts"
