@@ -27,12 +27,14 @@ def frame(rows: int = 400, seed: int = 0) -> pd.DataFrame:
     age = rng.integers(18, 40, rows)
     job = rng.choice(["clerk", "smith", "cook"], rows)
     score = age / 20 + (job == "smith") + rng.normal(size=rows)
+    sex, region = rng.choice(["F", "M"], rows), rng.choice(["n", "s", "w"], rows, p=[0.7, 0.25, 0.05])
+    region[-1] = region[-1] if "w" in region else "w"  # the groups below merge it
     return pd.DataFrame(
         {
             "age": age,
             "job": job,
-            "sex": rng.choice(["F", "M"], rows),
-            "region": rng.choice(["n", "s", "w"], rows, p=[0.7, 0.25, 0.05]),
+            "sex": sex,
+            "region": region,
             "label_is": np.where(score > np.median(score), "yes", "no"),
         }
     )
