@@ -31,7 +31,7 @@ class Relational:
     corners: Annotated[
         int,
         Field(ge=3, le=4096, description="rows of a batch that angles are taken of (cubed in memory)"),
-    ] = 64
+    ] = 32
     teacher_weight: Annotated[float, Field(ge=0, le=1, description="share of the teacher against the labels")] = 0.9
 
     def build(self, shapes: Shapes) -> Objective:  # noqa: ARG002 - every shape will do
