@@ -192,22 +192,33 @@ def standing(found: dict[str, Any]) -> list[str]:
     return [*names, *(f"sealed/{name}" for name in names)]
 
 
+@pytest.fixture(scope="module")
+def judged(signed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The signed project, its run judged again under a policy that no student meets; not to be changed."""
+    root = tmp_path_factory.mktemp("judged") / "project"
+    shutil.copytree(signed, root)
+    (root / "strict.yaml").write_text(STRICT, encoding="utf-8")
+    assert at(root, "report", "reports/small", "--policy", "strict.yaml") in {1, 3}
+    return root
+
+
 @pytest.fixture
-def strict(copy: Path) -> Path:
-    """The run judged again under a policy that no student meets: its folder, in the signed project."""
-    (copy / "strict.yaml").write_text(STRICT, encoding="utf-8")
-    assert at(copy, "report", "reports/small", "--policy", "strict.yaml") in {1, 3}
-    (home,) = (copy / RUN / "policies").iterdir()
-    return home.relative_to(copy)
+def strict(judged: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """That project, to be changed, and the folder of the judgement in it."""
+    root = tmp_path / "strict"
+    shutil.copytree(judged, root)
+    (home,) = (root / RUN / "policies").iterdir()
+    return root, home.relative_to(root)
 
 
 def test_what_failed_is_approved_by_name_only_and_said_aloud(
-    copy: Path, strict: Path, capsys: pytest.CaptureFixture[str]
+    strict: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = json.loads((copy / strict / "report.json").read_bytes())
+    root, run = strict
+    found = json.loads((root / run / "report.json").read_bytes())
     assert found["certified"] is None
     capsys.readouterr()
-    assert at(copy, "sign", str(strict), *ada("approved", "--anyway")) == 1
+    assert at(root, "sign", str(run), *ada("approved", "--anyway")) == 1
     said = capsys.readouterr().out
     names = standing(found)
     assert f"FAIL {FAILED}" in said
@@ -215,29 +226,30 @@ def test_what_failed_is_approved_by_name_only_and_said_aloud(
     leave = [part for name in names for part in ("--waive", name)]
     more = ("--because", "a pilot", "--until", "2090-01-01", "--anyway")
     for some in (leave[:-2], leave[2:]):  # one is missing
-        assert at(copy, "sign", str(strict), *ada("approved-with-conditions", *some, *more)) in {1, 3}
-    assert refused(copy, strict)
+        assert at(root, "sign", str(run), *ada("approved-with-conditions", *some, *more)) in {1, 3}
+    assert refused(root, run)
     capsys.readouterr()
-    assert at(copy, "sign", str(strict), *ada("approved-with-conditions", *leave, *more)) == 0
+    assert at(root, "sign", str(run), *ada("approved-with-conditions", *leave, *more)) == 0
     aloud = f"WAIVED BY NAME ALTHOUGH IT FAILED: {FAILED}"
     assert aloud in capsys.readouterr().out.replace("\n", " ")
-    assert refused(copy, strict) == {}
-    assert at(copy, "verify", str(strict)) == 0
+    assert refused(root, run) == {}
+    assert at(root, "verify", str(run)) == 0
     assert aloud in capsys.readouterr().out.replace("\n", " ")
-    assert aloud in (copy / strict / "report.html").read_text()
-    assert "WAIVED BY NAME ALTHOUGH IT FAILED" in (copy / strict / "README.md").read_text()
-    (statement,) = (copy / strict).glob("statements/decision-*.dsse.json")
+    assert aloud in (root / run / "report.html").read_text()
+    assert "WAIVED BY NAME ALTHOUGH IT FAILED" in (root / run / "README.md").read_text()
+    (statement,) = (root / run).glob("statements/decision-*.dsse.json")
     predicate = signoff.peek(statement.read_bytes())["predicate"]
     assert aloud in predicate["in_spite_of"]
     assert {one["finding"]: one["outcome"] for one in predicate["waivers"]}[FAILED] == "FAIL"
-    student = digest((copy / strict / "student.onnx").read_bytes())  # the finalist's, and so says the line
+    student = digest((root / run / "student.onnx").read_bytes())  # the finalist's, and so says the line
     assert predicate["scope"]["student"] == student
-    assert Ledger(copy / "reports").lines("signature")[-1].data["student"] == student
+    assert Ledger(root / "reports").lines("signature")[-1].data["student"] == student
     assert found["files"][f"candidates/{found['finalist']}/student.onnx"] == student
 
 
-def test_a_waiver_says_what_it_waives(copy: Path, strict: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiver_says_what_it_waives(strict: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """By the approver's own key, and another tool than ours: a FAIL is not waived as if it were undecided."""
+    root, run = strict
     real = signoff.decision
 
     def softer(files: Any, decided: Any, more: dict[str, Any]) -> Any:
@@ -245,12 +257,12 @@ def test_a_waiver_says_what_it_waives(copy: Path, strict: Path, monkeypatch: pyt
         return real(files, decided, more | {"waivers": mild, "in_spite_of": ""})
 
     monkeypatch.setattr(signoff, "decision", softer)
-    found = json.loads((copy / strict / "report.json").read_bytes())
+    found = json.loads((root / run / "report.json").read_bytes())
     names = standing(found)
     leave = [part for name in names for part in ("--waive", name)]
     more = ("--because", "a pilot", "--until", "2090-01-01", "--anyway")
-    assert at(copy, "sign", str(strict), *ada("approved-with-conditions", *leave, *more)) == 0
-    why = refused(copy, strict)["decision: every required test passed or is waived"]
+    assert at(root, "sign", str(run), *ada("approved-with-conditions", *leave, *more)) == 0
+    why = refused(root, run)["decision: every required test passed or is waived"]
     assert f"{FAILED} is waived as INCONCLUSIVE, and it is FAIL" in why
 
 
@@ -272,6 +284,7 @@ def test_whose_word_the_searchers_name_is(
     said = signoff.peek((own / RUN / attest.FACTS).read_bytes())["predicate"]["autodistill"]
     assert said["by"] == "Grace"
     assert "AUTODISTILL_RUN_BY" in said["by_from"]
+    attest.rendered(own / RUN, attest.book(own / "reports"))
     assert "not proven" in (own / RUN / "report.html").read_text()
     key = signoff.make(own / "ada.pem")
     path = own / "policies" / "trust.yaml"
