@@ -176,8 +176,20 @@ def page(found: dict[str, Any]) -> str:
             gain = f"{line['gain']:+.1f} [{line['low']:+.1f}, {line['high']:+.1f}]"
             said = (line["loss"], f"{line['accuracy']:.1f} %", gain, f"{line['worst']:+.1f}", verdict(line, setting))
             lines.append("| " + " | ".join(said) + " |")
-        lines.append("")
+        lines += ["", summary(found[setting], setting), ""]
     return "\n".join(lines)
+
+
+def summary(lines: list[dict[str, Any]], setting: str) -> str:
+    """A setting in one sentence."""
+    said = [verdict(line, setting) for line in lines if line["loss"] != "none"]
+    if setting == "few":
+        return f"{said.count('yes')} of {len(said)} losses gain {EXPECTED:.0f} points or more on the mean of the seeds."
+    helps, costs = said.count("helps"), said.count("**costs accuracy**")
+    return (
+        f"With all labels {helps} of {len(said)} losses are shown to help a student this small and {costs} to cost it "
+        f"accuracy: `none` belongs into every search, and a loss's options are worth searching."
+    )
 
 
 def main() -> None:
