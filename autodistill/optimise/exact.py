@@ -21,7 +21,7 @@ from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, plain
 from autodistill.records import FloatArray
 
 STARTUP = 10
-MOST, STOPPED = 250, 100
+MOST, STOPPED = 200, 50
 """The processes are fitted to the latest so many candidates that finished and that were stopped."""
 DRAWN, BRED, ROUNDS, PARENTS = 1500, 1500, 2, 20
 UNKNOWN = 1e6

@@ -14,7 +14,7 @@ ENOUGH = 16
 """So many trained candidates before anything is foreseen."""
 DEVIATIONS = 2.0
 """The best that is thought possible is so far under the mean."""
-MOST, STOPPED = 200, 100
+MOST, STOPPED = 200, 50
 """The process is fitted to the latest so many that finished and that were stopped."""
 REFITTED = 16
 """It is fitted again when a further sixteenth is known, so that its cost stays flat."""
