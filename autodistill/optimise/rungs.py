@@ -5,8 +5,9 @@ of those that have come there so far: nobody waits for others. Later ones stop w
 error, from the rung's, is no better than what a finished candidate reaches that costs no more. Every decision is a
 function of what was told, so that a replay comes to it.
 
-On recorded distillations (Adult, digits) this start-up rule was as good as cohorts of 9 or 27 whose members wait, and
-better in the first half, when those had nothing trained to the end yet; at the first rung ranks say too little.
+Replayed on recorded distillations (Adult, digits; 8 to 20 seeds) this start-up rule ended where cohorts of 9 that wait
+for one another did, and was ahead of them in the first half on digits. The first rung's ranks had correlations of only
+0.2 to 0.6 with the last, so nobody is compared there.
 """
 
 from collections.abc import Callable, Mapping, Sequence
