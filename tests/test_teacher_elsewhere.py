@@ -14,45 +14,13 @@ from sklearn.compose import make_column_transformer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
+from teachers_elsewhere import N, matrix, numbers, prepare
 
 from autodistill import data, teacher
 from autodistill.data import DataSpec
 from autodistill.errors import SpecError, TeacherError
-from autodistill.inputs.tabular import Tabular
-from autodistill.records import Dataset, digest
+from autodistill.records import Dataset
 from autodistill.runtime import open as opened
-
-N = 400
-AUDIT = slice(300, 350)
-
-
-def numbers(classes: tuple[str, ...] = ("a", "b"), *, words: bool = False, n: int = N) -> Dataset:
-    rng = np.random.default_rng(3)
-    x, z = rng.normal(size=(2, n)).astype(np.float32)
-    y = np.digitize(x + 0.4 * z, np.quantile(x, np.arange(1, len(classes)) / max(1, len(classes)))).astype(np.int64)
-    features: dict[str, Any] = {"x": x, "z": z}
-    if words:
-        features["job"] = rng.choice(["clerk", "smith"], n).astype(object)
-    parts = {"train": slice(0, 200), "search": slice(200, 300), "audit": slice(300, 350), "sealed": slice(350, n)}
-    return Dataset(
-        features=features,
-        y=y if classes else (x + 0.4 * z).astype(np.float64),
-        classes=classes,
-        positive=1 if len(classes) == 2 else None,
-        favourable=None,
-        groups={},
-        row_ids=np.array([f"r{at}" for at in range(n)]),
-        splits={name: np.arange(n)[at] for name, at in parts.items()},
-        digests={},
-        row_digests=np.array([digest(f"{at}".encode())[:16] for at in range(n)]),
-        leakage={},
-    )
-
-
-def prepare(of: Dataset, cache: Path, kind: str, **options: Any) -> teacher.Teacher:
-    encoding = Tabular().fit(of.rows("train"), of.y[of.splits["train"]], of.classes)
-    given = {name: str(value) if isinstance(value, Path) else value for name, value in options.items()}
-    return teacher.prepare(kind, given, of, encoding, cache=cache)
 
 
 def softmax(z: np.ndarray) -> np.ndarray:
@@ -149,10 +117,6 @@ def test_a_row_without_a_prediction_is_named_with_both_sides(tmp_path: Path) -> 
         prepare(of, tmp_path, "predictions", table=path, row_id="id", columns={"b": "p"})
     with pytest.raises(TeacherError, match="no column 'key'"):
         teacher.check("predictions", {"table": str(path), "row_id": "key", "columns": {"b": "p"}})
-
-
-def matrix(of: Dataset) -> np.ndarray:
-    return np.stack([of.features["x"], of.features["z"]], axis=1)
 
 
 def saved(model: Any, path: Path, **more: Any) -> Path:

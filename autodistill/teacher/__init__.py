@@ -24,7 +24,7 @@ from autodistill.teacher import folds
 from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, alone, read, write
 from autodistill.teachers import SAW, Labelled, Progress, Source, Task, silent
 
-__all__ = ["Member", "Refit", "Teacher", "check", "prepare"]
+__all__ = ["Member", "Refit", "Teacher", "artefact", "check", "prepare", "task_of"]
 
 PARITY = 1e-3  # a larger difference of probabilities is another model
 MEASURED = 256  # rows that a part in Python prepares, to be timed on; a timing rotates through as many
@@ -59,21 +59,7 @@ def prepare(
         if found is not None:
             return found
         start = time.perf_counter()
-        task = Task(
-            features=dataset.features,
-            y=dataset.y,
-            classes=dataset.classes,
-            weights=dataset.weights,
-            train=dataset.splits["train"],
-            folds=fold,
-            encode=_encoder(dataset, encoding, fold, refit),
-            seed=seed,
-            encoding=encoding,
-            row_ids=dataset.row_ids,
-            row_digests=dataset.row_digests,
-            measured=dataset.splits["search"][:MEASURED],
-            progress=progress,
-        )
+        task = task_of(dataset, encoding, fold, seed, _encoder(dataset, encoding, fold, refit), progress)
         labelled = source.label(task)
         models, notes = _models(labelled, task, dataset, refit is not None)
         write(where, identity, models, round(time.perf_counter() - start, 3), notes, labelled.saw)
@@ -81,6 +67,32 @@ def prepare(
     if made is None:
         raise TeacherError("its labels cannot be read back", where=str(where), do="check the disk, or give a cache")
     return made
+
+
+def task_of(
+    dataset: Dataset,
+    encoding: Encoding,
+    fold: IntArray,
+    seed: int,
+    encode: Callable[[int | None], FloatArray],
+    progress: Progress = silent,
+) -> Task:
+    """What a source is asked, of a table and an encoding fitted on its train split."""
+    return Task(
+        features=dataset.features,
+        y=dataset.y,
+        classes=dataset.classes,
+        weights=dataset.weights,
+        train=dataset.splits["train"],
+        folds=fold,
+        encode=encode,
+        seed=seed,
+        encoding=encoding,
+        row_ids=dataset.row_ids,
+        row_digests=dataset.row_digests,
+        measured=dataset.splits["search"][:MEASURED],
+        progress=progress,
+    )
 
 
 def check(kind: str, options: Mapping[str, Any]) -> None:
@@ -164,17 +176,21 @@ def _unexported(one: Labelled, why: str) -> Made:
 
 def _artefact(one: Labelled, dataset: Dataset, encoding: Encoding, rows: Features) -> tuple[bytes, FloatArray]:
     """The file's bytes, and its scores of some rows."""
+    data = artefact(one, dataset, encoding)
+    session = runtime.open(data)
+    if dataset.classes:
+        return data, session.probabilities(rows)
+    return data, np.asarray(session.run(session.feed(rows), ["prediction"])[0]).reshape(-1, 1)
+
+
+def artefact(one: Labelled, dataset: Dataset, encoding: Encoding) -> bytes:
+    """A labelled model's core as a file on raw rows that decides by the table's rule. Raises ``ArtefactError``."""
     import onnx
 
     with tempfile.TemporaryDirectory() as folder:
         model = onnx.load_model_from_string(one.core)
         out, answer = Path(folder) / "teacher.onnx", export.Answer.of(dataset)
-        path = export.wrap(one.front or encoding, model, answer, out, form=one.form).path
-        data = path.read_bytes()
-    session = runtime.open(data)
-    if dataset.classes:
-        return data, session.probabilities(rows)
-    return data, np.asarray(session.run(session.feed(rows), ["prediction"])[0]).reshape(-1, 1)
+        return export.wrap(one.front or encoding, model, answer, out, form=one.form).path.read_bytes()
 
 
 def _identity(asked: Mapping[str, Any], dataset: Dataset, encoding: list[Any], fold: IntArray) -> str:

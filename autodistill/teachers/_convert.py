@@ -1,49 +1,148 @@
-"""A fitted estimator -> its ONNX core: ``features`` float32 [N, F] -> ``probabilities`` [N, C] (``values`` [N, 1])."""
+"""A fitted estimator -> its ONNX core: ``features`` float32 [N, F], or its columns [N, 1] by name ->
+``probabilities`` [N, C] (``values`` [N, 1])."""
 
+import tempfile
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from autodistill.records import FloatArray
+from autodistill.records import FloatArray, IntArray
 
 OPSET, ML_OPSET = 18, 3
+ZIPMAP = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+
+Columns = Mapping[str, Literal["string", "float"]]
 
 
-def convert(model: Any, width: int, classes: int) -> tuple[bytes | None, str]:
-    """The serialised core, or None and why there is none. ``classes`` is 0 for regression."""
+def convert(model: Any, width: int | Columns, classes: int, at: IntArray | None = None) -> tuple[bytes | None, str]:
+    """The serialised core, or None and why there is none. ``width`` is that of the matrix, or the columns by name
+    (then the core's inputs are called ``m/`` and the name). ``classes`` is 0 for regression; ``at`` is where the model
+    has each class (None: it was fitted to codes, and must have seen them all).
+    """
+    name = type(model).__name__
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            core = _lightgbm(model, width) if type(model).__module__.startswith("lightgbm") else _sklearn(model, width)
+            core = (
+                _catboost(model) if type(model).__module__.startswith("catboost") else _sklearn(model, width, classes)
+            )
+        core = core if at is None else _ordered(core, at)
+        core = core if isinstance(width, int) else _renamed(core)
     except ModuleNotFoundError as fault:
-        return None, f"{fault.name} is not installed, which converts a {type(model).__name__}"
+        return None, f"{fault.name} is not installed, which converts a {name}"
     except Exception as fault:
         line = str(fault).strip().split("\n", 1)[0]
-        return None, f"{type(model).__name__} cannot be converted ({type(fault).__name__}: {line})"
-    if classes and list(getattr(model, "classes_", range(classes))) != list(range(classes)):
-        return None, f"{type(model).__name__} has not seen every class"
+        return None, f"{name} cannot be converted ({type(fault).__name__}: {line})"
+    if at is None and classes and list(getattr(model, "classes_", range(classes))) != list(range(classes)):
+        return None, f"{name} has not seen every class"
     return bytes(core.SerializeToString(deterministic=True)), ""
 
 
-def _sklearn(model: Any, width: int) -> Any:
+def _sklearn(model: Any, width: int | Columns, classes: int) -> Any:
     from skl2onnx import to_onnx
-    from skl2onnx.common.data_types import FloatTensorType
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-    options = {id(model): {"zipmap": False}} if hasattr(model, "predict_proba") else None
-    initial = [("features", FloatTensorType([None, width]))]
-    return to_onnx(model, initial_types=initial, options=options, target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET})
+    for library in _libraries(model):
+        _registered(library)
+    options = {id(model): {"zipmap": False}} if classes else None
+    types = {"float": FloatTensorType, "string": StringTensorType}
+    if isinstance(width, int):
+        initial = [("features", FloatTensorType([None, width]))]
+    else:
+        initial = [(name, types[kind]([None, 1])) for name, kind in width.items()]
+    core = to_onnx(model, initial_types=initial, options=options, target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET})
+    if "Forest" in type(model).__name__ or "ExtraTrees" in type(model).__name__:
+        _averaging(core)
+    return core
 
 
-def _lightgbm(model: Any, width: int) -> Any:
-    from onnxmltools import convert_lightgbm
-    from onnxmltools.convert.common.data_types import FloatTensorType
+def _averaging(core: Any) -> None:
+    """A forest's regressor as the mean that it is, where it is written as a sum of shares: fewer of its trees are then
+    a forest too."""
+    from onnx import helper
 
-    # Opset 15 is the newest that its converter knows; the parts are joined under the highest of all.
-    return convert_lightgbm(
-        model, initial_types=[("features", FloatTensorType([None, width]))], zipmap=False, target_opset=15
+    for node in core.graph.node:
+        told = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type == "TreeEnsembleRegressor" and "aggregate_function" not in told:
+            trees = len(set(told["nodes_treeids"].ints))
+            told["target_weights"].floats[:] = [weight * trees for weight in told["target_weights"].floats]
+            node.attribute.append(helper.make_attribute("aggregate_function", "AVERAGE"))
+
+
+def _libraries(model: Any) -> list[str]:
+    """Which of the libraries with converters of their own a model is made of, the steps of a pipeline included."""
+    found = [type(model).__module__.partition(".")[0]]
+    for step in getattr(model, "steps", ()):
+        found += _libraries(step[1])
+    for step in getattr(model, "estimators", None) or ():
+        found += _libraries(step[1] if isinstance(step, tuple) else step)
+    return [name for name in dict.fromkeys(found) if name in ("lightgbm", "xgboost")]
+
+
+@cache
+def _registered(library: str) -> None:
+    """Tell skl2onnx how to convert a library's estimators, once a process."""
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
     )
+
+    one, more = calculate_linear_classifier_output_shapes, calculate_linear_regressor_output_shapes
+    if library == "xgboost":
+        import xgboost
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost as made
+
+        update_registered_converter(xgboost.XGBClassifier, "XGBoostXGBClassifier", one, made, options=ZIPMAP)
+        update_registered_converter(xgboost.XGBRegressor, "XGBoostXGBRegressor", more, made)
+    else:
+        import lightgbm
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm as grown
+
+        update_registered_converter(lightgbm.LGBMClassifier, "LightGbmLGBMClassifier", one, grown, options=ZIPMAP)
+        update_registered_converter(lightgbm.LGBMRegressor, "LgbmRegressor", more, grown, options={"split": None})
+
+
+def _catboost(model: Any) -> Any:
+    """CatBoost writes ONNX itself, with its probabilities as a list of maps: the tensor before that is taken."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        model.save_model(str(path), format="onnx")
+        core = onnx.load(path)
+    maps = [node for node in core.graph.node if node.op_type == "ZipMap"]
+    for node in maps:
+        output = next(o for o in core.graph.output if o.name == node.output[0])
+        output.CopyFrom(helper.make_tensor_value_info(node.input[0], TensorProto.FLOAT, ["N", None]))
+        core.graph.node.remove(node)
+    if not maps:
+        out = core.graph.output[0]
+        out.CopyFrom(helper.make_tensor_value_info(out.name, TensorProto.FLOAT, ["N", 1]))
+    return core
+
+
+def _ordered(core: Any, at: IntArray) -> Any:
+    """With the columns of its last float output in another order."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    last = [o for o in core.graph.output if o.type.tensor_type.elem_type == TensorProto.FLOAT][-1]
+    core.graph.initializer.append(numpy_helper.from_array(np.asarray(at, np.int64), "/order"))
+    core.graph.node.append(helper.make_node("Gather", [last.name, "/order"], ["/ordered"], axis=1))
+    core.graph.output.append(helper.make_tensor_value_info("/ordered", TensorProto.FLOAT, ["N", None]))
+    return core
+
+
+def _renamed(core: Any) -> Any:
+    """Under names that no column has: a column and what is made of it would else have one name in one graph."""
+    from onnx import compose
+
+    return compose.add_prefix(core, "m/")
 
 
 def mean(cores: Sequence[bytes], weights: FloatArray) -> bytes:

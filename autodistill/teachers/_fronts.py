@@ -29,7 +29,7 @@ class Feed:
 
 
 def front(feeds: Sequence[Feed]) -> Encoding:
-    """One encoding of all values, in the form ``split``; its outputs are called ``to``."""
+    """One encoding of all values, its outputs called ``to``; of one value in either form."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -69,13 +69,14 @@ def front(feeds: Sequence[Feed]) -> Encoding:
     graph = helper.make_graph(nodes, "front_end", list(inputs.values()), outputs, constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
     onnx.checker.check_model(model)
+    data = bytes(model.SerializeToString(deterministic=True))
     listed = tuple((column, feed.kind) for feed in feeds for column in feed.columns)
     return Encoding(
         inputs=tuple(dict(listed).items()),
         numeric=0,
         cardinalities=(),
-        split=bytes(model.SerializeToString(deterministic=True)),
-        matrix=b"",
+        split=data,
+        matrix=data if len(feeds) == 1 else b"",
     )
 
 

@@ -18,7 +18,7 @@ from autodistill.teachers import Progress
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Given = Callable[[slice], "tuple[Tensor, ...]"]
+Given = Callable[[slice | IntArray], "tuple[Tensor, ...]"]
 """The network's inputs for some rows."""
 
 

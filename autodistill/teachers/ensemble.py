@@ -28,7 +28,9 @@ class Ensemble:
     ]
 
     def __post_init__(self) -> None:
-        self._sources()  # refused where the file is read, not after the first member was fitted
+        # Refused where the file is read, not after the first member was fitted.
+        if any(member.file is not None for member in self._sources()):
+            raise ValueError("a saved member may have seen the rows that the weights are fitted to")
 
     def fingerprint(self) -> dict[str, str]:
         """The members' own."""

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from autodistill.errors import TeacherError
+from autodistill.inputs import Modality
 from autodistill.plugins import Fixed, suggest
 from autodistill.records import Features, FloatArray, IntArray
 from autodistill.teachers import Labelled, Saw, Task, _hub
@@ -77,6 +78,12 @@ class HuggingFace:
         found = found if at is None else found[:, at]
         return self._whole(made, found, network, at, prepare, cells[task.measured])
 
+    def prepared(self, features: Features, modality: Modality) -> Features:
+        """What the artefact reads of some rows: the model's inputs, by the names that ``front`` gives them."""
+        cells = features[self._column(features)]
+        prepare = _hub.preparing(_hub.modality(modality, cells), self.place, length=self.length, rate=self.rate)
+        return {f"/{name}": value for name, value in prepare(cells).items()}
+
     def _column(self, features: Features) -> str:
         if self.column is not None and self.column not in features:
             do = suggest(self.column, features)
@@ -105,7 +112,7 @@ class HuggingFace:
         if kind == "text":
             by_length = np.argsort([len(text) for text in cells], kind="stable")
 
-        def given(at: slice) -> "tuple[Tensor, ...]":
+        def given(at: slice | IntArray) -> "tuple[Tensor, ...]":
             made = prepare(cells[by_length[at]])
             return tuple(torch.from_numpy(np.array(made[name])) for name in names)
 

@@ -1,11 +1,12 @@
-"""A teacher to fit: anything with ``fit`` and ``predict_proba``, named by its import path."""
+"""A teacher to fit, or one that was fitted and saved: anything with ``fit`` and ``predict_proba`` (``predict`` for
+regression): scikit-learn, LightGBM, XGBoost, CatBoost, pipelines of them."""
 
 import importlib
 import importlib.metadata
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,12 +15,22 @@ import numpy.typing as npt
 from pydantic import Field
 
 from autodistill.errors import TeacherError
+from autodistill.inputs import FEATURES
 from autodistill.plugins import Fixed, Rest, suggest
 from autodistill.records import Features, FloatArray, IntArray, digest
-from autodistill.teachers import Labelled, Task
-from autodistill.teachers._convert import convert
+from autodistill.teachers import Labelled, Saw, Task, _saved
+from autodistill.teachers._classes import order, scores
+from autodistill.teachers._convert import Columns, convert
+from autodistill.teachers._fronts import Feed, front
+from autodistill.teachers._imported import called
 
 WORKERS = 2
+EXAMPLE = "sklearn.ensemble.GradientBoostingClassifier"
+QUIET: Mapping[str, Mapping[str, Any]] = {
+    "catboost": {"allow_writing_files": False, "verbose": False, "thread_count": 1},
+    "lightgbm": {"verbose": -1, "n_jobs": 1},
+    "xgboost": {"n_jobs": 1},
+}
 
 
 @dataclass(frozen=True)
@@ -27,23 +38,44 @@ class Sklearn:
     """An estimator by import path, fitted on the train split; every other option goes to its constructor."""
 
     estimator: Annotated[
-        str, Fixed, Field(description="import path of a class, or of a function that returns an estimator")
+        str,
+        Fixed,
+        Field(description="import path of a class or of a function that returns one; or a saved one's file: .skops"),
     ]
     raw: Annotated[bool, Fixed, Field(description="give it the raw rows as a DataFrame, not one float matrix")] = False
+    saved: Annotated[
+        Path | None, Fixed, Field(description="what it was fitted to, in its library's own format: .json, .ubj, .cbm")
+    ] = None
+    trust: Annotated[
+        bool, Fixed, Field(description="unpickle .joblib and .pkl: whoever made the file can run code here")
+    ] = False
+    classes: Annotated[
+        Mapping[str, str], Fixed, Field(description="class of the table: the saved one's name of it, where they differ")
+    ] = field(default_factory=dict)
+    saw: Annotated[Saw, Fixed, Field(description="whether the saved one was fitted on the train rows")] = "unknown"
     options: Annotated[Mapping[str, Any], Rest, Field(description="options of the estimator itself")] = field(
         default_factory=dict
     )
 
     @property
+    def file(self) -> Path | None:
+        """The file of an estimator that was fitted elsewhere; None for one that is fitted here."""
+        named = Path(self.estimator)
+        return named if named.suffix in _saved.WHOLE else self.saved
+
+    @property
     def name(self) -> str:
-        """The estimator's own name."""
-        return self.estimator.rpartition(".")[2]
+        """The estimator's own name, or its file's."""
+        return self.estimator.rpartition(".")[2] if self.file is None else self.file.stem
 
     def fingerprint(self) -> dict[str, str]:
         """Versions of the libraries involved, and the digest of the file that the estimator is written in."""
+        named = {d: importlib.metadata.version(d) for d in ("scikit-learn", "skl2onnx", "onnx", "numpy")}
+        if self.file is not None:
+            self._loaded(self.file)
+            return named | {"saved": digest(self.file.read_bytes())}
         made = self._factory()
         self._make(0)  # wrong options are refused here, before any row is read
-        named = {d: importlib.metadata.version(d) for d in ("scikit-learn", "skl2onnx", "onnx", "numpy")}
         package = importlib.import_module(self.estimator.partition(".")[0])
         named[package.__name__] = str(getattr(package, "__version__", ""))
         source = inspect.getsourcefile(made)
@@ -51,12 +83,60 @@ class Sklearn:
 
     def label(self, task: Task) -> Labelled:
         """Out-of-fold labels of the train rows, and labels of all others by one model fitted on the train split."""
-        scores, model = self.fit_all(task)
-        if self.raw:
-            core, why = None, f"{self.name} prepares raw rows itself; only its labels are used"
-        else:
+        if self.file is not None:
+            return self._label_saved(task, self.file)
+        found, model = self.fit_all(task)
+        made = Labelled(name=self.name, scores=found)
+        if not self.raw:
             core, why = convert(model, task.encode(None).shape[1], len(task.classes))
-        return Labelled(name=self.name, scores=scores, core=core, why_no_onnx=why)
+            return replace(made, core=core, why_no_onnx=why)
+        feeds, kinds = _feeds(task.features, tuple(task.features))
+        core, why = convert(model, kinds, len(task.classes))
+        why = f"{self.name} prepares raw rows itself, and {why}" if why else ""
+        return replace(made, core=core, why_no_onnx=why, form="split", front=front(feeds))
+
+    def _label_saved(self, task: Task, file: Path) -> Labelled:
+        """Labels of all rows by the estimator of the file."""
+        model, notes = self._loaded(file)
+        names = _saved.columns(model, task.features, self.raw)
+        at, note = self._order(model, task)
+        every = np.arange(len(task.y))
+        given = _saved.stacked(task.features) if names is None else _frame(_chosen(task.features, names), every)
+        values = _said(model, given, task, self.name)
+        found = scores(values, task.classes, "probabilities", "it", task.row_ids)
+        if names is None:
+            feeds = [Feed(to=FEATURES, columns=tuple(task.features), kind="float")]
+            core, why = convert(model, len(task.features), len(task.classes), at)
+        else:
+            feeds, kinds = _feeds(task.features, names)
+            core, why = convert(model, kinds, len(task.classes), at)
+        return Labelled(
+            name=self.name,
+            scores=found if at is None else found[:, at],
+            core=core,
+            why_no_onnx=why,
+            form="matrix" if names is None else "split",
+            front=front(feeds),
+            saw=self.saw,
+            notes=(*notes, *([note] if note else [])),
+        )
+
+    def _loaded(self, path: Path) -> tuple[Any, tuple[str, ...]]:
+        """The estimator of a file, and notes on it."""
+        empty = self._make(0) if path == self.saved else None
+        model, notes = _saved.load(path, self.trust, empty)
+        if not callable(getattr(model, "predict", None)):
+            raise TeacherError(f"{path.name} holds nothing with predict()", where=_saved.WHERE, do="save a model")
+        return model, notes
+
+    def _order(self, model: Any, task: Task) -> tuple[IntArray | None, str]:
+        """Where the saved one has each class of the table; numbers from 0 on say no more than an order."""
+        if not task.classes:
+            return None, ""
+        given = [str(name) for name in np.asarray(getattr(model, "classes_", np.arange(len(task.classes)))).tolist()]
+        if given == [str(at) for at in range(len(task.classes))] and not self.classes and given != list(task.classes):
+            return np.arange(len(given)), f"its classes are numbers: taken in the order {', '.join(task.classes)}"
+        return order(given, task.classes, self.classes, "it"), ""
 
     def fit_all(self, task: Task) -> tuple[FloatArray, Any]:
         """The scores of all rows, and the model fitted on the whole train split."""
@@ -109,13 +189,14 @@ class Sklearn:
 
     def _make(self, seed: int) -> Any:
         made = self._factory()
-        given = dict(self.options)
         takes = _parameters(made)
-        if takes is not None:
-            for name in given:
-                if name not in takes:
-                    raise TeacherError(f"{self.name} has no option {name!r}", where="teacher", do=suggest(name, takes))
-            given = {n: v for n, v in {"random_state": seed, "n_jobs": 1}.items() if n in takes} | given
+        for name in self.options:
+            if takes is not None and name not in takes:
+                raise TeacherError(f"{self.name} has no option {name!r}", where="teacher", do=suggest(name, takes))
+        known, library = _defaults(made), self.estimator.partition(".")[0]
+        # random_seed is CatBoost's other name of it; scikit-learn's own estimators run on one thread unless asked.
+        seeded = "random_state" in known and "random_seed" not in self.options
+        given = {**({"random_state": seed} if seeded else {}), **QUIET.get(library, {}), **self.options}
         try:
             model = made(**given)
         except Exception as fault:
@@ -125,26 +206,10 @@ class Sklearn:
         return model
 
     def _seeded(self) -> bool:
-        takes = _parameters(self._factory())
-        return takes is not None and ("random_state" in takes or "random_state" in self.options)
+        return "random_state" in _defaults(self._factory()) or "random_state" in self.options
 
     def _factory(self) -> Callable[..., Any]:
-        module_name, _, attribute = self.estimator.rpartition(".")
-        if not module_name or not all(part.isidentifier() for part in self.estimator.split(".")):
-            do = "write an import path such as sklearn.ensemble.GradientBoostingClassifier"
-            raise TeacherError(f"{self.estimator!r} is not an import path", where="teacher: estimator", do=do)
-        try:
-            module = importlib.import_module(module_name)
-        except Exception as fault:
-            what = f"cannot import {module_name} ({type(fault).__name__}: {fault})"
-            raise TeacherError(what, where="teacher: estimator", do="is it installed?") from fault
-        made = getattr(module, attribute, None)
-        if not callable(made):
-            public = [n for n in vars(module) if not n.startswith("_")]
-            do = suggest(attribute, public)
-            raise TeacherError(f"{module_name} has no {attribute}", where="teacher: estimator", do=do)
-        found: Callable[..., Any] = made
-        return found
+        return called(self.estimator, "teacher: estimator", EXAMPLE)
 
 
 def _parameters(made: Callable[..., Any]) -> set[str] | None:
@@ -155,6 +220,17 @@ def _parameters(made: Callable[..., Any]) -> set[str] | None:
         return None
     kinds = [p.kind for p in signature.parameters.values()]
     return None if inspect.Parameter.VAR_KEYWORD in kinds else set(signature.parameters)
+
+
+def _defaults(made: Callable[..., Any]) -> set[str]:
+    """Names of options that a constructor is known to take, though it may take any."""
+    takes = _parameters(made)
+    if takes is not None or not hasattr(made, "get_params"):
+        return takes or set()
+    try:
+        return set(made().get_params())
+    except Exception:
+        return set()
 
 
 def _takes(method: Callable[..., Any], name: str) -> bool:
@@ -169,6 +245,18 @@ def _scores(model: Any, rows: Any, task: Task, estimator: str) -> FloatArray:
     width = max(1, len(task.classes))
     if not len(rows):
         return np.empty((0, width), dtype=np.float32)
+    given = _said(model, rows, task, estimator)
+    seen = np.asarray(getattr(model, "classes_", np.arange(width)) if task.classes else [0]).astype(np.int64)
+    if given.shape != (len(rows), len(seen)) or not np.isfinite(given).all():
+        what = f"{estimator} gave scores of shape {given.shape}, or values that are not finite"
+        raise TeacherError(what, where="teacher", do=f"it should give {(len(rows), len(seen))}")
+    found = np.zeros((len(rows), width), dtype=np.float32)
+    found[:, seen] = given
+    return found
+
+
+def _said(model: Any, rows: Any, task: Task, estimator: str) -> FloatArray:
+    """float64 [n, columns]: what an estimator says of some rows."""
     if task.classes and not callable(getattr(model, "predict_proba", None)):
         do = "name one that has, or wrap it in sklearn.calibration.CalibratedClassifierCV"
         raise TeacherError(f"{estimator} has no predict_proba() with these options", where="teacher", do=do)
@@ -176,14 +264,22 @@ def _scores(model: Any, rows: Any, task: Task, estimator: str) -> FloatArray:
         given = np.asarray(model.predict_proba(rows) if task.classes else model.predict(rows), dtype=np.float64)
     except Exception as fault:
         raise _refused(estimator, fault) from fault
-    seen = np.asarray(getattr(model, "classes_", np.arange(width))).astype(np.int64)
-    given = given if task.classes else given.reshape(len(rows), -1)
-    if given.shape != (len(rows), len(seen)) or not np.isfinite(given).all():
-        what = f"{estimator} gave scores of shape {given.shape}, or values that are not finite"
-        raise TeacherError(what, where="teacher", do=f"it should give {(len(rows), len(seen))}")
-    scores = np.zeros((len(rows), width), dtype=np.float32)
-    scores[:, seen] = given
-    return scores
+    return given.reshape(len(rows), -1)
+
+
+def _feeds(features: Features, names: Sequence[str]) -> tuple[list[Feed], Columns]:
+    """What an estimator that takes columns by name is given in ONNX: each as [N, 1]."""
+    words = {name: features[name].dtype == object for name in names}
+    feeds = [
+        Feed(to=f"m/{name}", columns=(name,), kind="string", dtype="string") if words[name]
+        else Feed(to=f"m/{name}", columns=(name,), kind="float")
+        for name in names
+    ]  # fmt: skip
+    return feeds, {name: "string" if words[name] else "float" for name in names}
+
+
+def _chosen(features: Features, names: Sequence[str]) -> Features:
+    return {name: features[name] for name in names}
 
 
 def _frame(features: Features, at: IntArray) -> Any:

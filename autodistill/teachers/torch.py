@@ -13,7 +13,7 @@ from autodistill.errors import TeacherError
 from autodistill.inputs import CODES, NUMERIC, Encoding
 from autodistill.plugins import Fixed, Rest
 from autodistill.records import IntArray, digest
-from autodistill.teachers import Labelled, Saw, Task, _pt2, silent
+from autodistill.teachers import Labelled, Saw, Task, _pruning, _pt2, silent
 from autodistill.teachers._classes import Scale, order, scores, width
 from autodistill.teachers._fronts import Feed, front
 from autodistill.teachers._imported import called
@@ -104,6 +104,20 @@ class Torch:
             notes=(note,) if note else (),
         )
 
+    def pruned(self, task: Task, share: float) -> Labelled:
+        """The network without a share of its channels, trained on for a little, as a core. Raises ``TeacherError``."""
+        network, _ = self._open()
+        if self.path.suffix == PROGRAM:
+            what = "an exported program is a fixed list of operations: no channel can be taken out"
+            raise TeacherError(what, where="teacher: path", do="name network and its state dict")
+        at, _ = self._order(task)
+        network = _pruning.without(network, self._given(network, task), share)
+        _pruning.tuned(network, self._given(network, task), task, at, self.says)
+        core, why, before = self._core(network, self._given(network, task), task, at, fixed=False)
+        return Labelled(
+            name=self.path.stem, scores=np.empty((0, 0)), core=core, why_no_onnx=why, form="split", front=before
+        )
+
     def _order(self, task: Task) -> tuple[IntArray | None, str]:
         if not task.classes:
             return None, ""
@@ -184,14 +198,14 @@ class Torch:
             raise TeacherError(what, where=WHERE, do="the options that the network was fitted with")
         network.load_state_dict(state)
 
-    def _given(self, network: Any, task: Task) -> "Callable[[slice], tuple[Tensor, ...]]":
+    def _given(self, network: Any, task: Task) -> "Callable[[slice | IntArray], tuple[Tensor, ...]]":
         """What the network is given for some rows."""
         import torch
 
         if self.prepare is not None:
             make = called(self.prepare, "teacher: prepare", "my_package.my_net.prepare")
 
-            def prepared(at: slice) -> "tuple[Tensor, ...]":
+            def prepared(at: slice | IntArray) -> "tuple[Tensor, ...]":
                 found = make({name: column[at] for name, column in task.features.items()})
                 return tuple(torch.as_tensor(one) for one in (found if isinstance(found, tuple | list) else (found,)))
 
@@ -238,7 +252,7 @@ class Torch:
         return core, why, None
 
 
-def _encoded(task: Task, at: slice) -> "tuple[Tensor, ...]":
+def _encoded(task: Task, at: slice | IntArray) -> "tuple[Tensor, ...]":
     import torch
 
     numeric, codes = task.encoding.apply({name: column[at] for name, column in task.features.items()})
