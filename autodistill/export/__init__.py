@@ -15,14 +15,25 @@ from autodistill.errors import ArtefactError
 from autodistill.export.joined import IR_VERSION, LOGITS, Answer, Joined, head, opsets, properties, source
 from autodistill.export.narrowed import narrowed
 from autodistill.export.network import Template, core_of, template_of, trace
-from autodistill.export.quantised import quantised
+from autodistill.export.quantised import dynamic, quantised
 from autodistill.inputs import CODES, FEATURES, NUMERIC, Encoding, Form
 from autodistill.records import Artefact, Features, FloatArray, IntArray, digest
 
 if TYPE_CHECKING:
     from torch import nn
 
-__all__ = ["Answer", "Template", "export", "parameters", "parity", "template_of", "trace", "wrap"]
+__all__ = [
+    "Answer",
+    "Template",
+    "dynamic",
+    "export",
+    "parameters",
+    "parity",
+    "quantised",
+    "template_of",
+    "trace",
+    "wrap",
+]
 
 TOLERANCE = 1e-4  # float32 sums in another order differ by 1e-6
 

@@ -48,6 +48,25 @@ def quantised(core: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> Any:
     return core
 
 
+def dynamic(core: Any) -> Any:
+    """``core`` with int8 weights in its MatMul, Gemm and Gather, activations quantised by their range in each call.
+    Nothing is calibrated."""
+    import onnx
+    from onnxruntime import quantization
+
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
+        given.write_bytes(core.SerializeToString(deterministic=True))
+        quantization.quantize_dynamic(
+            given,
+            made,
+            op_types_to_quantize=["MatMul", "Gemm", "Gather"],
+            reduce_range=True,
+            weight_type=quantization.QuantType.QInt8,
+        )
+        return onnx.load_model(made)
+
+
 def _free_outputs(core: Any) -> None:
     """Logits leave as the product gives them: rounding them to 256 steps would cost a node and say nothing."""
     makers = {name: node for node in core.graph.node for name in node.output}

@@ -164,12 +164,12 @@ class Workshop:
         """A candidate's folder."""
         return self.folder / "candidates" / candidate.key
 
-    def predict(self, artefact: Path, split: str) -> Predictions:
-        """What an artefact says of one split's raw rows."""
+    def predict(self, artefact: Path | bytes, split: str, further: Features | None = None) -> Predictions:
+        """What an artefact says of one split's raw rows, and of ``further`` columns of theirs where it reads those."""
         dataset = self.dataset
         return runtime.predict(
             runtime.open(artefact),
-            dataset.rows(split),
+            {**dataset.rows(split), **(further or {})},
             dataset.row_ids[dataset.splits[split]],
             split,
             positive=dataset.positive,

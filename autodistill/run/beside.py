@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from autodistill import plugins, stats
+from autodistill.controls import InapplicableError
 from autodistill.errors import UserError
 from autodistill.jobs import Workshop
 from autodistill.records import Candidate, Dataset, Finding, Predictions, Reading, plain
 from autodistill.run import twins
+from autodistill.run.compressed import Compressing
 from autodistill.run.ordered import Certification
 from autodistill.run.progress import Progress, Watch
 
@@ -31,13 +33,21 @@ class Beside:
     reason: str = ""
 
 
-def controls(shop: Workshop, found: Certification, watch: Watch) -> list[Beside]:
-    """Plan, make, measure and predict every control of the finalist; the teacher's members come after them."""
+def controls(
+    shop: Workshop, found: Certification, watch: Watch, teacher: tuple[str, Mapping[str, Any]]
+) -> list[Beside]:
+    """Plan, make, measure and predict every control of the finalist, and the teacher made smaller without a student;
+    the teacher's members come after them. ``teacher`` is its kind and options."""
     out: list[Beside] = []
     if found.finalist is None:
         return out
+    compressing = Compressing.of(shop, teacher)
     for name in plugins.names("controls"):
         control = plugins.build("controls", name, {})
+        if hasattr(control, "derive"):
+            watch(Progress(phase="certify", text=f"the control beside it: {control.title}"))
+            out.append(_compressed(compressing, name, control))
+            continue
         candidate = control.plan(found.finalist.entry.candidate)
         if candidate is None:
             continue
@@ -60,6 +70,24 @@ def _made(shop: Workshop, name: str, control: Any, candidate: Candidate) -> Besi
         )
     except (UserError, ArithmeticError, ValueError, RuntimeError) as fault:
         return Beside(**said, readings={}, error=None, reason=" ".join(str(fault).split()))
+
+
+def _compressed(compressing: Compressing, name: str, control: Any) -> Beside:
+    shop, said = compressing.shop, {"name": name, "title": control.title, "candidate": None}
+    try:
+        path, what = compressing.made(name, control)
+        return Beside(
+            **said,
+            what=what,
+            readings=shop.lab.first(f"{shop.teacher.digest[:12]}-{name}", path),
+            error=shop.error(compressing.predict(path, "search"), "search"),
+            predictions=compressing.predict(path, "audit"),
+        )
+    except InapplicableError as fault:
+        return Beside(**said, what=control.what, readings={}, error=None, reason=f"not applicable: {fault}")
+    except Exception as fault:  # other people's quantisers and pruners may raise anything
+        line = " ".join(str(fault).split())[:300]
+        return Beside(**said, what=control.what, readings={}, error=None, reason=f"{type(fault).__name__}: {line}")
 
 
 def _members(shop: Workshop) -> list[Beside]:

@@ -19,6 +19,6 @@ def readings_of(shop: Workshop, entries: Sequence[Entry], found: Certification, 
     for control in controls:
         if control.candidate is not None and control.readings:
             kept.setdefault(shop.reading_key(control.candidate), control.readings)
-    for at, control in enumerate(one for one in controls if one.candidate is None and one.readings):
-        kept[f"{shop.teacher.digest[:12]}-member-{at}"] = control.readings
+        elif control.readings:  # of the teacher: a member, or itself made smaller
+            kept[f"{shop.teacher.digest[:12]}-{control.name.replace('_', '-')}"] = control.readings
     return Book(environment=shop.lab.environment, readings=kept)

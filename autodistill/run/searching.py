@@ -109,7 +109,7 @@ class _Search:
             start = time.monotonic()
             entries = tuple(pump.entries[number] for number in sorted(pump.entries))
             tested = certify.certify(made.shop, entries, book, log, self.watch, self.seconds["search"], self.night)
-            controls = beside.controls(made.shop, tested, self.watch)
+            controls = beside.controls(made.shop, tested, self.watch, self.spec.teacher)
             if tested.finalist is not None:
                 student = made.shop.home(tested.finalist.entry.candidate) / STUDENT
                 write_whole(self.folder / STUDENT, student.read_bytes())
