@@ -25,7 +25,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from autodistill.optimise import Controller
-from autodistill.optimise.gp import JITTER, Points, Process, posterior
+from autodistill.optimise.gp import JITTER, Points, Process, fitted, posterior
 from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated, volumes
 from autodistill.space import Branch, Choice, Range, Space
@@ -100,14 +100,15 @@ def problem(count: int = 40) -> tuple[Points, np.ndarray]:
 
 def test_a_process_predicts_what_scikit_learn_does_with_the_same_kernel() -> None:
     points, y = problem()
-    process = Process(points, y, noise=(0.01, 1.0))
-    assert process.scales[0] < process.scales[1]  # the second dimension says nothing
+    kernel = fitted(points, y, noise=(0.01, 1.0))
+    process = Process(points, y, kernel)
+    assert kernel.scales[0] < kernel.scales[1]  # the second dimension says nothing
 
     def plain(at: np.ndarray) -> np.ndarray:  # categories as corners one apart
         return np.column_stack([at[:, :2], np.eye(3)[at[:, 2].astype(int)] / np.sqrt(2)])
 
-    scales = np.append(process.scales[:2], [process.scales[2]] * 3)
-    other = GaussianProcessRegressor(Matern(scales, nu=2.5), alpha=process.noise + JITTER, optimizer=None)
+    scales = np.append(kernel.scales[:2], [kernel.scales[2]] * 3)
+    other = GaussianProcessRegressor(Matern(scales, nu=2.5), alpha=kernel.noise + JITTER, optimizer=None)
     other.fit(plain(points.at), (y - y.mean(axis=0)) / y.std(axis=0))
     new = Points(
         at=np.column_stack([np.linspace(0, 1, 30), np.full(30, 0.3), np.arange(30) % 3]), category=points.category
@@ -132,7 +133,7 @@ def test_the_gradient_of_the_posterior_is_its_slope() -> None:
 def test_a_process_without_dimensions_is_the_mean() -> None:
     points = Points(at=np.empty((20, 0)), category=np.empty(0, dtype=bool))
     y = np.random.default_rng(0).normal(3, 1, size=(20, 1))
-    mean, deviation = Process(points, y, noise=(0.01, 2.0)).predict(points)
+    mean, deviation = Process(points, y, fitted(points, y, noise=(0.01, 2.0))).predict(points)
     np.testing.assert_allclose(mean, y.mean(), rtol=1e-9)
     assert (deviation > 0).all()
 

@@ -35,7 +35,7 @@ from sklearn.gaussian_process.kernels import Matern
 
 from autodistill.optimise import Controller, Observation, Step, ranking
 from autodistill.optimise.curves import CONFIDENCE, ENOUGH, Curve, correlation
-from autodistill.optimise.gp import JITTER, Points, Process
+from autodistill.optimise.gp import JITTER, Points, Process, fitted
 from autodistill.optimise.rivals import Rivals
 from autodistill.optimise.rungs import KEPT, STARTUP, TRUSTED, rungs
 from autodistill.optimise.trials import always_whole
@@ -380,13 +380,14 @@ def test_doubt_is_noise_of_some_points_alone() -> None:
     doubt = np.zeros((25, 2))
     doubt[20:] = (0.04, 0.25)
     place = Points(at=at, category=np.zeros(2, dtype=bool))
-    process = Process(place, y, (0.01, 1.0), doubt)
+    kernel = fitted(Points(at=at[:20], category=place.category), y[:20], (0.01, 1.0))
+    process = Process(place, y, kernel, doubt)
     mean, spread = y[:20].mean(axis=0), y[:20].std(axis=0)
     new = Points(at=rng.uniform(size=(6, 2)), category=place.category)
     found, deviation = process.predict(new)
     for column in range(2):
-        alpha = process.noise + JITTER + doubt[:, column] / spread[column] ** 2
-        other = GaussianProcessRegressor(Matern(process.scales, nu=2.5), alpha=alpha, optimizer=None)
+        alpha = kernel.noise + JITTER + doubt[:, column] / spread[column] ** 2
+        other = GaussianProcessRegressor(Matern(kernel.scales, nu=2.5), alpha=alpha, optimizer=None)
         other.fit(at, (y[:, column] - mean[column]) / spread[column])
         wanted, wide = other.predict(new.at, return_std=True)
         np.testing.assert_allclose(found[:, column], wanted * spread[column] + mean[column], rtol=1e-6)

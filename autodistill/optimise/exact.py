@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.special import log_ndtr
 
 from autodistill.optimise.distributions import distribution
-from autodistill.optimise.gp import Process
+from autodistill.optimise.gp import Kernel, Points, Process, fitted
 from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated
 from autodistill.optimise.problem import Problem
@@ -21,6 +21,8 @@ from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, plain
 from autodistill.records import FloatArray
 
 STARTUP = 10
+REFIT = 5
+"""Kernels are fitted anew after so many proposals."""
 MOST, STOPPED = 200, 50
 """The processes are fitted to the latest so many candidates that finished and that were stopped."""
 DRAWN, BRED, ROUNDS, PARENTS = 1500, 1500, 2, 20
@@ -41,6 +43,7 @@ class ExactSampler(BaseSampler):
         self._constraints = problem.constraints
         self._known = np.array([name in problem.exact for name in problem.constraints], dtype=bool)
         self._seen = Seen(self._grid, self._error)
+        self._kernels: dict[tuple[str, int], Kernel] = {}
         self.begin(seed)
 
     def begin(self, seed: int) -> None:
@@ -69,12 +72,13 @@ class ExactSampler(BaseSampler):
             return self._grid.decode(self._grid.draw(1, self._rng)[0])
         self._seen.read(others)
         self._seen.take(finished)
+        settled = min((one.number for one in others if one.state == TrialState.RUNNING), default=trial.number)
         flying = [one for one in others if one.state == TrialState.RUNNING]
         stopped = [one for one in closed if STOPPED_AT in one.user_attrs]
         model = Model(
             grid=self._grid,
-            learned=self._learned(finished[-MOST:], stopped[-STOPPED:]),
-            exact=self._exact(closed[-MOST:]),
+            learned=self._learned(finished, stopped[-STOPPED:], settled),
+            exact=self._exact(closed, settled),
             costs=len(closed[0].user_attrs[COSTS]),
         )
         ranked = self._search(model, *self._front(model, flying))
@@ -89,36 +93,59 @@ class ExactSampler(BaseSampler):
         raise NotImplementedError(param_name)
 
     def _limits(self, trials: Sequence[FrozenTrial], which: npt.NDArray[np.bool_]) -> FloatArray:
-        values = [[one.constraints[name] for name in self._constraints] for one in trials]
-        return np.asarray(np.clip(np.array(values, dtype=float).reshape(len(trials), -1)[:, which], -1, 1))
+        return self._seen.limits(trials, self._constraints)[:, which]
 
-    def _learned(self, finished: Sequence[FrozenTrial], stopped: Sequence[FrozenTrial]) -> Process:
-        """Error and the worst of the constraints that need training; a bad error is bad enough at twice the spread.
-        Of those that were stopped the error is as far known as their learning curve tells."""
+    def _fitted(self, what: str, trials: Sequence[FrozenTrial], settled: int, noise: tuple[float, float]) -> Kernel:
+        """The kernel of what is known of trials. Before trial number ``settled`` nothing is in flight: so those before
+        a multiple of ``REFIT`` below it say the same whenever they are asked, in a search that goes on as well."""
+        before = settled - settled % REFIT
+        few = [one for one in trials if one.number < before][-MOST:]
+        table = self._known_of if what == "exact" else self._found_of
+        if len(few) < STARTUP:
+            few = list(trials[-MOST:])
+            return fitted(*table(few), noise)
+        if (what, before) not in self._kernels:
+            self._kernels = {key: one for key, one in self._kernels.items() if key[0] != what}
+            self._kernels[what, before] = fitted(*table(few), noise)
+        return self._kernels[what, before]
+
+    def _found_of(self, finished: Sequence[FrozenTrial]) -> tuple[Points, FloatArray]:
+        """Error and the worst of the constraints that need training; a bad error is bad enough at twice the spread."""
         error = np.array([one.values[self._error] for one in finished])
         cap = np.quantile(error, 0.75) + 2 * np.ptp(np.quantile(error, [0.25, 0.75]))
         limits = self._limits(finished, ~self._known)
         worst = limits.max(axis=1, keepdims=True) if limits.size else limits
-        outlooks = [self._outlook(*one.user_attrs[STOPPED_AT]) for one in stopped]
-        believed = [(one, seen) for one, seen in zip(stopped, outlooks, strict=True) if seen is not None]
-        error = np.append(error, [seen.mean for _, seen in believed])
-        columns = np.zeros((len(error), 1 + worst.shape[1]))
-        columns[:, 0] = np.minimum(error, cap)
-        columns[: len(finished), 1:] = worst
-        doubt = np.zeros(columns.shape)
-        for row, (_, seen) in enumerate(believed, start=len(finished)):
-            doubt[row, 0] = seen.deviation**2
-            doubt[row, 1:] = UNKNOWN * np.maximum(worst.var(axis=0), 1e-9)
-        points = self._grid.points(self._seen.at([*finished, *(one for one, _ in believed)]))
-        return Process(points, columns, (0.03, 1.0), doubt if believed else None)
+        return self._grid.points(self._seen.at(finished)), np.column_stack([np.minimum(error, cap), worst])
 
-    def _exact(self, closed: Sequence[FrozenTrial]) -> Process | None:
+    def _known_of(self, closed: Sequence[FrozenTrial]) -> tuple[Points, FloatArray]:
         """Logarithms of the costs and the constraints that are known before training, from the architecture alone."""
         costs = np.array([one.user_attrs[COSTS] for one in closed], dtype=float).reshape(len(closed), -1)
         columns = np.concatenate([np.log(costs), self._limits(closed, self._known)], axis=1)
+        return self._grid.points(self._seen.at(closed), self._grid.shape), columns
+
+    def _learned(self, finished: Sequence[FrozenTrial], stopped: Sequence[FrozenTrial], settled: int) -> Process:
+        """What needs training; of those that were stopped the error is as far known as their learning curve tells."""
+        kernel = self._fitted("learned", finished, settled, (0.03, 1.0))
+        finished = finished[-MOST:]
+        _, found = self._found_of(finished)
+        outlooks = [self._outlook(*one.user_attrs[STOPPED_AT]) for one in stopped]
+        believed = [(one, seen) for one, seen in zip(stopped, outlooks, strict=True) if seen is not None]
+        columns = np.zeros((len(found) + len(believed), found.shape[1]))
+        columns[: len(found)] = found
+        doubt = np.zeros(columns.shape)
+        for row, (_, seen) in enumerate(believed, start=len(found)):
+            columns[row, 0] = seen.mean
+            doubt[row, 0] = seen.deviation**2
+            doubt[row, 1:] = UNKNOWN * np.maximum(found[:, 1:].var(axis=0), 1e-9)
+        points = self._grid.points(self._seen.at([*finished, *(one for one, _ in believed)]))
+        return Process(points, columns, kernel, doubt if believed else None)
+
+    def _exact(self, closed: Sequence[FrozenTrial], settled: int) -> Process | None:
+        """What is known before training."""
+        points, columns = self._known_of(closed[-MOST:])
         if not columns.size:
             return None
-        return Process(self._grid.points(self._seen.at(closed), self._grid.shape), columns, noise=(1e-3, 0.2))
+        return Process(points, columns, self._fitted("exact", closed, settled, (1e-3, 0.2)))
 
     def _front(self, model: "Model", flying: Sequence[FrozenTrial]) -> tuple[Front, FloatArray]:
         """The front of what is feasible or in flight, and its points."""

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from autodistill.optimise.curves import OutlookAt
-from autodistill.optimise.gp import Process
+from autodistill.optimise.gp import Process, fitted
 from autodistill.optimise.grid import Grid
 from autodistill.space import Space
 
@@ -60,6 +60,7 @@ class Gate:
     def _fit(self) -> Process:
         error, deviation = np.array([one[1:] for one in self._known]).T
         low, high = np.quantile(error[deviation == 0], [0.25, 0.75])
-        points = self._grid.points(self._grid.encode([one[0] for one in self._known]))
+        u = self._grid.encode([one[0] for one in self._known])
         capped = np.minimum(error, high + 2 * (high - low))[:, None]
-        return Process(points, capped, noise=(0.03, 1.0), doubt=deviation[:, None] ** 2)
+        kernel = fitted(self._grid.points(u[deviation == 0]), capped[deviation == 0], (0.03, 1.0))
+        return Process(self._grid.points(u), capped, kernel, deviation[:, None] ** 2)

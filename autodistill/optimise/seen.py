@@ -21,6 +21,7 @@ class Seen:
     def __init__(self, grid: Grid, error: int) -> None:
         self._grid, self._error = grid, error
         self._at: dict[int, FloatArray] = {}
+        self._limits: dict[int, FloatArray] = {}
         self._taken: set[int] = set()
         self.tried: set[str] = set()
         """What was proposed, as text."""
@@ -43,6 +44,15 @@ class Seen:
     def at(self, trials: Sequence[FrozenTrial]) -> FloatArray:
         """Their points [n, D]."""
         return np.array([self._at[one.number] for one in trials]).reshape(len(trials), len(self._grid.dimensions))
+
+    def limits(self, closed: Sequence[FrozenTrial], names: Sequence[str]) -> FloatArray:
+        """Their constraints, at most 1 either way [n, C]: what was told does not change, and Optuna reads all of a
+        trial's constraints anew for each that is asked for."""
+        for one in closed:
+            if one.number not in self._limits:
+                told = one.constraints
+                self._limits[one.number] = np.clip(np.array([told[name] for name in names], dtype=float), -1, 1)
+        return np.array([self._limits[one.number] for one in closed]).reshape(len(closed), len(names))
 
     def take(self, finished: Iterable[FrozenTrial]) -> None:
         """Take in those that finished."""
