@@ -7,7 +7,8 @@ and laboratory (with an empty memory):
   the task's policy; ``no rungs`` without them. Certification and report are not run, and their time is no arm's.
 - ``random``, ``nsga2``, ``tpe``: ``study.optimize`` over error, latency and energy as a competent user writes it. Each
   trial builds, trains in full (networks: ``DataLoader``, AdamW, cosine schedule, best epoch kept; trees:
-  scikit-learn), exports and measures. NSGA-II has a population of 20, since so short a search sees no 50 trials twice.
+  scikit-learn), exports and measures. NSGA-II has a population of 20, since so short a search sees no 50 trials twice,
+  and is asked for every parameter in every trial: it crosses only what all trials share.
   ``in loop`` asks the fitted teacher for the labels of every batch and every fit; ``cached`` reads those that this
   package keeps.
 

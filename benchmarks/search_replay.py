@@ -5,7 +5,8 @@ the same simulated seconds: what 40 candidates drawn at random cost, trained in 
 training seconds (times ``SCALE``, which stands for a table as long as Adult's whole train split), one latency run an
 architecture, the export, and the processor seconds that proposing really took here.
 
-Against it: Optuna's RandomSampler, NSGAIISampler (population 20, since the default's 50 would be random to the end),
+Against it: Optuna's RandomSampler, NSGAIISampler (population 20, since the default's 50 would be
+random to the end; every parameter asked for in every trial, since it crosses only what all trials share),
 TPESampler as it comes and with ``multivariate, group``, all with full training, and MO-ASHA (own implementation, same
 rungs). Ours (``exact``, rungs, gate, ties of one standard error as ``run`` has them) with each lever taken away. No
 policy here (``search_quality.py`` has it): three objectives, no limits, so that nobody knows more of the problem.

@@ -39,11 +39,12 @@ def search(bench: Bench, arm: Arm, sampler: str, rungs: bool, seconds: float) ->
         Pump(asked, arm.shop, log, silent, None, took).run()
 
 
-def propose(trial: optuna.Trial, space: Any) -> Candidate:
-    """The space, define-by-run."""
+def propose(trial: optuna.Trial, space: Any, flat: bool = False) -> Candidate:
+    """The space, define-by-run; or ``flat``: every parameter asked for in every trial, the inactive ones put aside.
+    NSGA-II crosses only what all trials share: in a conditional space that is the family alone, and the rest random."""
     values: dict[str, Any] = {}
     for one in space.dimensions:
-        if any(values.get(parent) not in among for parent, among in one.when):
+        if not flat and any(values.get(parent) not in among for parent, among in one.when):
             continue
         if one.kind == "choice":
             values[one.name] = trial.suggest_categorical(one.name, one.choices)
@@ -51,6 +52,11 @@ def propose(trial: optuna.Trial, space: Any) -> Candidate:
             values[one.name] = trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)
         else:
             values[one.name] = trial.suggest_float(one.name, one.low, one.high, log=one.log)
+    if flat:
+        told, values = values, {}
+        for one in space.dimensions:
+            if all(values.get(parent) in among for parent, among in one.when):
+                values[one.name] = told[one.name]
     candidate: Candidate = space.candidate(trial.number, values)
     return candidate
 
@@ -62,7 +68,7 @@ def plain(bench: Bench, arm: Arm, sampler: optuna.samplers.BaseSampler, seconds:
     loop = Loop(bench, shop, in_loop)
 
     def objective(trial: optuna.Trial) -> tuple[float, float, float]:
-        candidate = propose(trial, bench.spec.space)
+        candidate = propose(trial, bench.spec.space, isinstance(sampler, optuna.samplers.NSGAIISampler))
         torch.manual_seed(arm.seed * 100_003 + trial.number)
         out = shop.folder / f"{trial.number}.onnx"
         family = plugins.build("students", candidate.family, candidate.student)

@@ -68,11 +68,13 @@ def _take(run: Run, shop: Shop, entry: Entry, now: float) -> None:
     run.found.append(Found(at=now, trained=run.trained, error=entry.error, whole=entry.state == "finished", **costs))
 
 
-def propose(trial: optuna.Trial, world: World) -> Candidate:
-    """The space, define-by-run, as a user of Optuna writes it."""
+def propose(trial: optuna.Trial, world: World, flat: bool = False) -> Candidate:
+    """The space, define-by-run, as a user of Optuna writes it; or ``flat``: every parameter asked for in every trial,
+    the inactive ones put aside. NSGA-II crosses only what all trials share: in a conditional space that is the family
+    alone, and all else is random."""
     values: dict[str, Any] = {}
     for one in world.space.dimensions:
-        if any(values.get(parent) not in among for parent, among in one.when):
+        if not flat and any(values.get(parent) not in among for parent, among in one.when):
             continue
         if one.kind == "choice":
             values[one.name] = trial.suggest_categorical(one.name, one.choices)
@@ -80,6 +82,11 @@ def propose(trial: optuna.Trial, world: World) -> Candidate:
             values[one.name] = trial.suggest_int(one.name, int(one.low), int(one.high), log=one.log)
         else:
             values[one.name] = trial.suggest_float(one.name, one.low, one.high, log=one.log)
+    if flat:
+        told, values = values, {}
+        for one in world.space.dimensions:
+            if all(values.get(parent) in among for parent, among in one.when):
+                values[one.name] = told[one.name]
     return world.space.candidate(trial.number, values)
 
 
@@ -91,7 +98,7 @@ def plain(sampler: optuna.samplers.BaseSampler, shop: Shop, budget: float) -> Ru
     while now < budget:
         begun = time.process_time()
         trial = study.ask()
-        candidate = propose(trial, shop.world)
+        candidate = propose(trial, shop.world, isinstance(sampler, optuna.samplers.NSGAIISampler))
         now += _thought(run, begun)
         known = shop.known(candidate)
         epochs = 1 if known["fitted"] else RUNGS[-1]
