@@ -11,16 +11,16 @@ import pyarrow as pa
 from autodistill.data.columns import strings
 from autodistill.data.predicted import matching
 from autodistill.records import Predictions
-from autodistill.stats import Evidence
 
 if TYPE_CHECKING:
     from autodistill.data.outside import Asked
+    from autodistill.stats import Evidence
 
 SPARSE = 10
 """Ids up to so many times the rows only number them."""
 
 
-def rows(evidence: Evidence, asked: "Asked", table: pa.Table) -> npt.NDArray[np.str_]:
+def rows(evidence: "Evidence", asked: "Asked", table: pa.Table) -> npt.NDArray[np.str_]:
     """U16 [n]: who a row is, the first 8 bytes of a SHA-256 in hexadecimal: of its id and label.
 
     The groups that an audit asks about are no part of it: the same rows asked about another group stay the same rows.

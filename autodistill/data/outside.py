@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,9 @@ from autodistill.data.table import read
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
 from autodistill.records import IntArray, ObjectArray, Predictions
-from autodistill.stats import Evidence
+
+if TYPE_CHECKING:
+    from autodistill.stats import Evidence
 
 VIEW = "audit"
 FRAME = "the frame"
@@ -68,7 +70,7 @@ class Outside:
     ``sha256`` is over every column that was used; ``digests`` of the predictions and ``read_as`` how they were read, by
     teacher, student (and control); ``threshold`` is what probabilities were decided at (None: nothing was)."""
 
-    evidence: Evidence
+    evidence: "Evidence"
     name: str
     row_digests: npt.NDArray[Any]
     sha256: str
@@ -112,6 +114,8 @@ def outside(frame: Any, asked: Asked) -> Outside:
     others = {"control": spoken["control"]} if "control" in spoken else {}
     if classes:
         others["majority"] = _majority(y, classes, ids)
+    from autodistill.stats import Evidence  # opens scipy, which a search's table does not need
+
     evidence = Evidence(
         split=VIEW,
         row_ids=ids,

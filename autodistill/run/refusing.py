@@ -1,21 +1,21 @@
 """What a search cannot do with this table, teacher and students is refused before anything is trained."""
 
-from autodistill import jobs, plugins
+from typing import TYPE_CHECKING
+
+from autodistill import plugins
 from autodistill.errors import SpecError
 from autodistill.inputs import MODALITIES, Encoding
 from autodistill.records import Dataset
 from autodistill.spec import Spec
-from autodistill.teacher import Teacher
+
+if TYPE_CHECKING:
+    from autodistill.teacher import Teacher
 
 
 def refuse(spec: Spec, dataset: Dataset) -> None:
     """SpecError for what a search cannot do with this table, before anything is trained."""
     if not dataset.classes:
-        raise SpecError(
-            "a search cannot certify a regression yet: its audit counts decisions",
-            where=f"{spec.path}: data.task",
-            do="name classes as the target",
-        )
+        _refuse_counts(spec)
     modality = plugins.find("inputs", spec.data.input[0]).modality
     for branch in spec.space.branches:
         able = getattr(plugins.find("students", branch.family), "forms", MODALITIES)
@@ -25,20 +25,43 @@ def refuse(spec: Spec, dataset: Dataset) -> None:
                 where=f"{spec.path}: student",
                 do="take it out of the list",
             )
+        _refuse_classes(spec, "student", "students", branch.family, len(dataset.classes))
     for arm in spec.space.arms:
-        least = getattr(plugins.find("losses", arm.loss), "min_classes", 0)
-        if len(dataset.classes) < least:
-            has = f"the table has {len(dataset.classes)}" if dataset.classes else "its target is a number"
+        _refuse_classes(spec, "distill.loss", "losses", arm.loss, len(dataset.classes))
+
+
+def _refuse_classes(spec: Spec, key: str, room: str, name: str, classes: int) -> None:
+    """SpecError where a loss or a family means nothing for so few classes, or for so many (none: a regression)."""
+    kind = plugins.find(room, name)
+    least, most = getattr(kind, "min_classes", 0), getattr(kind, "max_classes", classes)
+    where, do = f"{spec.path}: {key}", "take it out of the list"
+    if classes < least:
+        has = f"the table has {classes}" if classes else "its target is a number"
+        raise SpecError(f"{name} needs {least} classes or more, {has}", where=where, do=do)
+    if max(1, classes) > max(1, most):
+        raise SpecError(f"{name} is of a number, and the target has {classes} classes", where=where, do=do)
+
+
+def _refuse_counts(spec: Spec) -> None:
+    """SpecError where a policy requires of a regression what only classes have: it would never be decided."""
+    for line in spec.policy.require:
+        if line.kind != "check":
+            continue
+        check = plugins.build("checks", line.name, line.options)
+        if not getattr(check, "regression", False) and getattr(check, "compare", "") != "classes":
+            metric = getattr(check, "metric", "")
             raise SpecError(
-                f"{arm.loss} needs {least} classes or more, {has}",
-                where=f"{spec.path}: distill.loss",
-                do="take it out of the list",
+                f"{line.name}{f' ({metric})' if metric else ''} speaks of classes, and this target is a number",
+                where=f"{spec.policy_path}: require",
+                do="require score_loss or score_gap with metric rmse, mae or mean_error, or cvar with squared_error",
             )
 
 
 def refuse_features(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:
     """SpecError where a loss compares features and a side has none; ``given``: whether this teacher gave any (None: it
     has not been asked yet)."""
+    from autodistill import jobs  # a tenth of a second that `check` does not need
+
     for arm in spec.space.arms:
         needs: frozenset[str] = getattr(plugins.find("losses", arm.loss), "needs", frozenset())
         lacking = ""
@@ -61,7 +84,7 @@ def _untold(kind: str, given: bool | None) -> str:
     return f"the teacher's features; a teacher of kind {kind} gives none with these options" if given is False else ""
 
 
-def refuse_further(spec: Spec, labels: Teacher) -> None:
+def refuse_further(spec: Spec, labels: "Teacher") -> None:
     """SpecError where rows are to be labelled by a teacher that cannot be asked again, or for a loss that would have to
     know their features; where an assistant is no wider version of a student."""
     training = spec.space.training

@@ -5,7 +5,6 @@ the difference is (b − c)/n. Arguments broadcast, counts may be fractional, ev
 """
 
 import numpy as np
-from scipy.special import bdtr
 
 from autodistill.stats.shares import Floats, Limits, Numbers, clopper_pearson, clopper_pearson_upper, mover, z_value
 
@@ -123,5 +122,7 @@ def far_paired_limits(b: Numbers, c: Numbers, n: Numbers, level: Numbers) -> Lim
 
 def mcnemar(b: Numbers, c: Numbers) -> Floats:
     """Two-sided exact p-value of b = c (McNemar 1947, binomial). Shown beside the test, never the gate."""
+    from scipy.special import bdtr
+
     b, c = _floats(b, c)
     return np.minimum(1.0, 2 * bdtr(np.minimum(b, c), (b + c).astype(int), 0.5))

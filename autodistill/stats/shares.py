@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, ndtri
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.ArrayLike | npt.NDArray[Any]
@@ -23,6 +22,8 @@ FEW = 10
 
 def z_value(level: Numbers) -> Floats:
     """The standard normal deviate that is exceeded with probability ``level``."""
+    from scipy.special import ndtri  # a quarter of a second that naming a check does not need
+
     return np.asarray(-ndtri(np.asarray(level, dtype=float)), dtype=float)
 
 
@@ -41,6 +42,8 @@ def wilson(count: Numbers, n: Numbers, level: Numbers) -> Limits:
 
 def clopper_pearson_upper(count: Numbers, n: Numbers, level: Numbers) -> Floats:
     """Upper limit of a share by the exact binomial test (Clopper and Pearson 1934), one-sided at ``level``."""
+    from scipy.special import betaincinv
+
     x, n = np.asarray(count, float), np.asarray(n, float)
     open_end = x >= n
     upper = betaincinv(x + 1, np.where(open_end, 1.0, n - x), 1 - np.asarray(level, float))
