@@ -136,6 +136,7 @@ def certified(count: int = 64) -> dict[str, Any]:
                 "power": 0.93 - 0.09 * i,
                 "findings": audit_findings() if i == 2 else [],
                 "error_audit": {"value": 0.1358, "low": 0.1295, "high": 0.1423},
+                "loss": {"estimate": 0.0061, "low": 0.0021, "high": 0.0101},
             }
             for i, e in enumerate(short)
         ],

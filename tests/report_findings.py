@@ -240,4 +240,17 @@ def controls() -> list[dict[str, Any]]:
             "findings": [],
         }
         for name, title, what, error, lost, read in rows
+    ] + [
+        {
+            "name": "quantised",
+            "title": "teacher in int8",
+            "what": "The teacher with int8 weights, not trained again.",
+            "candidate": None,
+            "readings": {},
+            "error": None,
+            "audit_error": None,
+            "loss": None,
+            "findings": [],
+            "reason": "not applicable: it is made of trees, and fewer bits would leave its file as large",
+        }
     ]

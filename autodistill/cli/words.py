@@ -9,7 +9,7 @@ import msgspec
 from autodistill.cli import audited
 from autodistill.cli.display import console, duration
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.report import attribution, model, sentence
+from autodistill.report import attribution, comparison, model, sentence, shorten
 
 MARK = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE", "BROKEN": "BROKEN"}
 STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "BROKEN": "red"}
@@ -35,7 +35,8 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
     _verdict(out, found)
     out.print()
     keep = set(found["front"]) | {found["certified"], found["finalist"]}
-    out.print(table(found, (e for e in entries(found) if e.candidate.key in keep)))
+    out.print(table(found, (e for e in entries(found) if e.candidate.key in keep), controls=False))
+    out.print(_against(found))
     if found.get("worth"):
         out.print(f"Was distillation worth it? {found['worth']['sentence']}")
     if attribution(found):
@@ -92,8 +93,24 @@ def _error(share: Mapping[str, Any] | None) -> str:
     return f"error {_percent(share['value'])} [{100 * share['low']:.2f}, {100 * share['high']:.2f}]"
 
 
-def table(found: Mapping[str, Any], rows: Iterable[Entry]) -> Any:
-    """Candidates and controls as a table; errors are of the search split, except where "audit" is said."""
+def _against(found: Mapping[str, Any]) -> Any:
+    """Distillation against traditional compression, in one short block."""
+    from rich.table import Table
+
+    out = Table(box=None, pad_edge=False, header_style="bold")
+    first = "against traditional compression"
+    for column in (first, "× size", "× latency", "error audit", "more than the teacher", ""):
+        out.add_column(column, justify="left" if column in {first, ""} else "right")
+    for row in comparison(found):
+        said = shorten(row["reason"], 60) or ("" if row["verdict"] == "not judged" else row["verdict"])
+        cells = (f"{row[name]} {row[f'{name}_spread']}".strip() for name in ("error", "difference"))
+        out.add_row(row["title"], row["size"], row["latency"], *cells, said)
+    return out
+
+
+def table(found: Mapping[str, Any], rows: Iterable[Entry], controls: bool = True) -> Any:
+    """Candidates, and controls (without: the teacher's own members alone), as a table; errors are of the search split,
+    except where "audit" is said."""
     from rich.table import Table
 
     out = Table(box=None, pad_edge=False, header_style="bold")
@@ -114,6 +131,8 @@ def table(found: Mapping[str, Any], rows: Iterable[Entry]) -> Any:
         *_costs(teacher["readings"]), "",
     )  # fmt: skip
     for control in found["controls"]:
+        if not controls and not str(control["name"]).startswith("member_"):
+            continue
         out.add_row(
             f"control: {model(str(control['title']))}",
             _percent(control["error"]), _percent(_value(control["audit_error"])),

@@ -1,9 +1,12 @@
 """Write, read and render a run's report: ``report.json``, ``report.html``, ``front.png``, ``candidates.csv``."""
 
+from autodistill.report.against import rows as compared
+from autodistill.report.against import shown as comparison
 from autodistill.report.attributed import line as attribution
 from autodistill.report.files import read, write
+from autodistill.report.names import shorten
 from autodistill.report.render import html
 from autodistill.report.sentences import sentence
 from autodistill.report.terms import model
 
-__all__ = ["attribution", "html", "model", "read", "sentence", "write"]
+__all__ = ["attribution", "compared", "comparison", "html", "model", "read", "sentence", "shorten", "write"]

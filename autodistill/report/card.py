@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from autodistill.records import Finding
-from autodistill.report import dossier, words
+from autodistill.report import against, dossier, words
 from autodistill.report.sentences import sentence
 
 MISSING = "Not recorded."
@@ -35,6 +35,7 @@ def card(report: Mapping[str, Any], findings: list[Finding]) -> str:
         "## Audit",
         "Student against teacher on the same rows of the audit split, which took no part in training or search.",
         _tests(findings),
+        *_against(report),
         "## Limits and risks",
         _plain(spec.get("residual_risks")) or "Residual risks: not recorded.",
         _undecided(findings),
@@ -82,6 +83,20 @@ def _tests(findings: list[Finding]) -> str:
         for f in required
     ]
     return "\n".join([head, *rows])
+
+
+def _against(report: Mapping[str, Any]) -> list[str]:
+    """The table of a search: its student, and what anyone would try first."""
+    if report.get("kind") == "audit":
+        return []
+    head = "| model | size, × teacher | latency, × teacher | error, audit split | difference to the teacher | verdict |"
+    lines = [head, "|---|---|---|---|---|---|"]
+    for row in against.shown(report):
+        name = f"{row['title']} ({row['reason']})" if row["reason"] else row["title"]
+        cells = [f"{row[key]} {row[f'{key}_spread']}" for key in ("latency", "error", "difference")]
+        lines.append("| " + " | ".join(_plain(one) for one in (name, row["size"], *cells, row["verdict"])) + " |")
+    about = f"{against.teacher_line(report)} Controls are read without a test; only the student is judged."
+    return ["## Distillation against traditional compression", _plain(about), "\n".join(lines)]
 
 
 def _undecided(findings: list[Finding]) -> str:

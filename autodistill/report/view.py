@@ -5,6 +5,7 @@ from typing import Any
 
 from autodistill.records import Finding
 from autodistill.report import (
+    against,
     attributed,
     audited,
     beside,
@@ -34,7 +35,7 @@ SECTIONS = (
     ("verdict", "Verdict"),
     ("front", "Pareto front"),
     ("worth", "Was it worth it?"),
-    ("controls", "Controls"),
+    ("against", "Against compression"),
     ("words", "In plain words"),
     ("undecided", "What is undecided"),
     ("groups", "Groups"),
@@ -51,7 +52,7 @@ SECTIONS = (
     ("signoff", "Sign-off"),
     ("record", "Record"),
 )
-SEARCHED = frozenset({"front", "worth", "controls", "certification", "candidates", "measured", "cost"})
+SEARCHED = frozenset({"front", "worth", "against", "certification", "candidates", "measured", "cost"})
 """What an audit of predictions has nothing to say about."""
 SAW = {
     "none": "By the user's declaration the teacher had seen none of these rows.",
@@ -87,6 +88,8 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
         "others": audited.others(found),
         "reported": audited.reported(found, (report.get("method") or {}).get("not_judged") or ()),
         "worth": sections.worth(report),
+        "against": [] if audit else against.shown(report),
+        "against_teacher": "" if audit else against.teacher_line(report),
         "controls": sections.controls(report),
         "fairlearn": sections.fairlearn(report),
         "shortlist": sections.shortlist(report),

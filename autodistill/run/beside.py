@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from autodistill import plugins, stats
+from autodistill import plugins
 from autodistill.controls import InapplicableError
 from autodistill.errors import UserError
 from autodistill.jobs import Workshop
@@ -16,6 +16,7 @@ from autodistill.run import twins
 from autodistill.run.compressed import Compressing
 from autodistill.run.ordered import Certification
 from autodistill.run.progress import Progress, Watch
+from autodistill.run.rates import costs, difference, share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,22 +127,10 @@ def _view(dataset: Dataset, member: Any, split: str) -> Predictions:
     )
 
 
-def share(wrong: Any, level: float) -> dict[str, float]:
-    """An error rate with Wilson limits, each one-sided at ``level``."""
-    low, high = stats.wilson(wrong.sum(), len(wrong), level)
-    return {"value": float(wrong.mean()), "low": float(low), "high": float(high)}
-
-
-def difference(first: Any, second: Any, level: float) -> dict[str, float]:
-    """How much oftener ``first`` is wrong than ``second`` on the same rows, with Tango limits at ``level`` a side."""
-    b, c = int((first & ~second).sum()), int((second & ~first).sum())
-    low, high = stats.paired_limits(b, c, len(first), level)
-    return {"estimate": (b - c) / len(first), "low": float(low), "high": float(high)}
-
-
 def wrong(shop: Workshop, predictions: Predictions) -> Any:
-    """Which rows of the predictions' split are decided wrongly, bool [n]."""
-    return predictions.decisions != shop.dataset.y[shop.dataset.splits[predictions.view]]
+    """What each row of the predictions' split costs: see ``costs``."""
+    y = shop.dataset.y[shop.dataset.splits[predictions.view]]
+    return costs(predictions, y, shop.dataset.classes)
 
 
 def shown(shop: Workshop, one: Beside, teacher: Any) -> dict[str, Any]:
@@ -158,7 +147,7 @@ def shown(shop: Workshop, one: Beside, teacher: Any) -> dict[str, Any]:
         "findings": [],
         "reason": one.reason,
     }
-    if one.predictions is not None and shop.dataset.classes:
+    if one.predictions is not None:
         mine = wrong(shop, one.predictions)
         out["audit_error"] = share(mine, shop.policy.alpha)
         out["loss"] = difference(mine, teacher, shop.policy.alpha)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from autodistill import auditor, verdict
+from autodistill import auditor, report, verdict
 from autodistill.auditor import exemplars
 from autodistill.jobs import Workshop
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Reading, digest, plain
-from autodistill.run import beside, decided
+from autodistill.run import beside, decided, rates
 from autodistill.run.attributing import Attributed
 from autodistill.run.beside import Beside
 from autodistill.run.certify import Certification
@@ -75,7 +75,7 @@ def compose(
     points = np.array([_point(e, controller.objectives) for e in finished])
     front = verdict.front(points)  # empty where nothing finished
     final = decided.decide(found, every)
-    return {
+    made_of = {
         "kind": "search",
         "name": spec.name,
         "title": spec.name,
@@ -88,7 +88,7 @@ def compose(
         "teacher": _teacher(spec, shop, found),
         "entries": plain(every),
         "controls": _controls(shop, controls),
-        "shortlist": [decided.tested(one) for one in found.shortlist],
+        "shortlist": [decided.tested(one, _told(shop, found, one.entry)) for one in found.shortlist],
         "findings": [] if found.finalist is None else plain(found.finalist.findings),
         "attribution": plain(split.findings),
         "attribution_reason": split.reason,
@@ -125,6 +125,7 @@ def compose(
         "files": _files(shop, found),
         "notes": [note for note in (found.refused, split.reason and f"attribution: {split.reason}") if note],
     }
+    return {**made_of, "against": report.compared(made_of)}
 
 
 def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:
@@ -138,14 +139,14 @@ def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:
 def _intervals(shop: Workshop, entries: Sequence[Entry]) -> dict[str, dict[str, Any]]:
     """Of each on the front its error on the search split with an interval, and how much oftener it errs on the same
     rows than the most accurate: two whose interval holds 0 are not told apart by these rows."""
-    if not shop.dataset.classes or not entries:
+    if not entries:
         return {}
     alpha = shop.policy.alpha
     paths = {one.candidate.key: shop.home(one.candidate) / "student.onnx" for one in entries}
     wrong = {key: beside.wrong(shop, shop.predict(path, "search")) for key, path in paths.items()}
     best = wrong[min(entries, key=lambda one: (one.error, one.candidate.key)).candidate.key]
     return {
-        key: {**beside.share(one, alpha), "behind": beside.difference(one, best, alpha)} for key, one in wrong.items()
+        key: {**rates.share(one, alpha), "behind": rates.difference(one, best, alpha)} for key, one in wrong.items()
     }
 
 
@@ -158,7 +159,7 @@ def _teacher(spec: Spec, shop: Workshop, found: Certification) -> dict[str, Any]
         "options": dict(options),
         "digest": shop.teacher.digest,
         "error_search": shop.error(shop.teacher_predictions("search"), "search"),
-        "error_audit": beside.share(wrong, shop.policy.alpha) if shop.dataset.classes else None,
+        "error_audit": rates.share(wrong, shop.policy.alpha),
         "readings": plain(dict(found.teacher_readings)),
         "notes": list(shop.teacher.notes),
         "seconds": shop.teacher.seconds,
@@ -168,6 +169,14 @@ def _teacher(spec: Spec, shop: Workshop, found: Certification) -> dict[str, Any]
 def _controls(shop: Workshop, controls: list[Beside]) -> list[dict[str, Any]]:
     teacher = beside.wrong(shop, shop.teacher_predictions("audit"))
     return [beside.shown(shop, one, teacher) for one in controls]
+
+
+def _told(shop: Workshop, found: Certification, entry: Entry) -> dict[str, Any]:
+    """What a tested student got wrong on the audit rows, where the look at them was paid for."""
+    if found.refused:
+        return {}
+    mine = beside.wrong(shop, beside.audit_predictions(shop, entry.candidate))
+    return rates.told(mine, beside.wrong(shop, shop.teacher_predictions("audit")), shop.policy.alpha)
 
 
 def _to_read(shop: Workshop, found: Certification, split: Attributed) -> dict[str, Any]:

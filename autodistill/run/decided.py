@@ -1,7 +1,7 @@
 """What certification decided, in words and as a report holds it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autodistill import verdict
@@ -59,9 +59,10 @@ def _again(found: Certification) -> str:
     return f"Screened again on used rows ({used:,} of them): the confirmatory claim is the sealed test." if used else ""
 
 
-def tested(one: Tested) -> dict[str, Any]:
-    """One candidate of the shortlist as a report holds it."""
+def tested(one: Tested, told: Mapping[str, Any]) -> dict[str, Any]:
+    """One candidate of the shortlist as a report holds it; ``told``: its error and loss where the look was paid for."""
     return {
+        **told,
         "key": one.entry.candidate.key,
         "order": one.order + 1,
         "level": one.level,

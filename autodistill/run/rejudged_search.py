@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from autodistill import auditor, stats, verdict
+from autodistill import auditor, report, verdict
 from autodistill.auditor import exemplars
 from autodistill.ledger import Ledger
 from autodistill.records import Entry, Policy, digest, plain
-from autodistill.run import decided, ordered
+from autodistill.run import decided, ordered, rates
 from autodistill.run.finished import STUDENT, Finished
 from autodistill.run.ordered import Certification, Tested
 
@@ -51,7 +51,7 @@ def _report(
         "certified": None if certified.chosen is None else certified.chosen.entry.candidate.key,
         "finalist": key,
         "entries": plain(list(entries)),
-        "shortlist": [decided.tested(one) for one in certified.shortlist],
+        "shortlist": [decided.tested(one, _told(bench, certified, one.entry)) for one in certified.shortlist],
         "findings": [] if finalist is None else plain(finalist.findings),
         "attribution": found.get("attribution", []) if same else [],
         "attribution_reason": found.get("attribution_reason", "") if same else ELSE,
@@ -73,19 +73,25 @@ def _report(
     if certified.look and finalist is not None:
         seen = bench.evidence(finalist.entry.candidate, "audit")
         files[exemplars.FILE] = exemplars.exemplar_csv(exemplars.exemplar_table(seen))
-        said = seen.teacher["audit"].decisions != seen.y
-        low, high = stats.wilson(said.sum(), len(said), rules.alpha)
+        said = rates.costs(seen.teacher["audit"], seen.y, seen.classes)
         new |= {
             "rows_to_read": exemplars.rows_to_read(seen, rules),
             "fairlearn": auditor.fairlearn_values(seen) if seen.groups else [],
-            "teacher": {
-                **found["teacher"],
-                "error_audit": {"value": float(said.mean()), "low": float(low), "high": float(high)},
-            },
+            "teacher": {**found["teacher"], "error_audit": rates.share(said, rules.alpha)},
         }
         path = bench.folder / "candidates" / str(key) / STUDENT
         new["files"] |= {f"candidates/{key}/{STUDENT}": digest(path.read_bytes())}
+    new["against"] = report.compared(new)
     return new, files
+
+
+def _told(bench: Finished, certified: Certification, entry: Entry) -> dict[str, Any]:
+    """What a tested student got wrong on the audit rows, where the look at them was paid for."""
+    if certified.refused:
+        return {}
+    seen = bench.evidence(entry.candidate, "audit")
+    mine, teacher = (rates.costs(one["audit"], seen.y, seen.classes) for one in (seen.student, seen.teacher))
+    return rates.told(mine, teacher, bench.policy.alpha)
 
 
 def _notes(bench: Finished, entries: tuple[Entry, ...], certified: Certification) -> list[str]:

@@ -15,7 +15,7 @@ from autodistill.jobs.files import keep
 from autodistill.jobs.views import with_views
 from autodistill.records import Candidate, Dataset, Finding, Reading, digest, plain
 from autodistill.report import nights
-from autodistill.run import beside, twins
+from autodistill.run import beside, rates, twins
 from autodistill.run.folder import write_whole
 from autodistill.run.ordered import Certification, Stands
 
@@ -108,7 +108,7 @@ def told(shop: Workshop, night: Night, found: Certification) -> dict[str, Any]:
                 "decision": found.stands.decision,
                 "findings": plain(found.stands.found),
                 "readings": plain(dict(readings(shop, standing_))),
-                "error_audit": beside.share(mine, alpha),
+                "error_audit": rates.share(mine, alpha),
             }
     if found.chosen is not None:
         artefact = shop.home(found.chosen.entry.candidate) / twins.STUDENT
@@ -116,8 +116,8 @@ def told(shop: Workshop, night: Night, found: Certification) -> dict[str, Any]:
         out["challenger"] = {
             "key": found.chosen.entry.candidate.key,
             "sha256": digest(artefact.read_bytes()),
-            "error_audit": beside.share(theirs, alpha),
-            "loss": None if mine is None else beside.difference(theirs, mine, alpha),
+            "error_audit": rates.share(theirs, alpha),
+            "loss": None if mine is None else rates.difference(theirs, mine, alpha),
         }
     return out
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from autodistill.jobs import Workshop
-from autodistill.run import beside
+from autodistill.run import beside, rates
 from autodistill.run.attributing import Attributed
 from autodistill.run.beside import Beside
 from autodistill.run.ordered import Certification
@@ -24,7 +24,7 @@ def worth(shop: Workshop, found: Certification, controls: list[Beside], split: A
         return {"sentence": "The label-only twin could not be made, so what distillation added is not known."}
     student = beside.wrong(shop, beside.audit_predictions(shop, candidate))
     alone, teacher = beside.wrong(shop, twin.predictions), beside.wrong(shop, shop.teacher_predictions("audit"))
-    gain = beside.difference(alone, student, shop.policy.alpha)
+    gain = rates.difference(alone, student, shop.policy.alpha)
     size = f"{100 * abs(gain['estimate']):.2f} points"
     spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
     way = "more" if gain["estimate"] >= 0 else "less"
@@ -37,8 +37,8 @@ def worth(shop: Workshop, found: Certification, controls: list[Beside], split: A
     else:
         words = f"No clear difference: the twin trained on labels alone errs {size} {way} often {spread}."
     return {
-        "student_loss": beside.difference(student, teacher, shop.policy.alpha)["estimate"],
-        "twin_loss": beside.difference(alone, teacher, shop.policy.alpha)["estimate"],
+        "student_loss": rates.difference(student, teacher, shop.policy.alpha)["estimate"],
+        "twin_loss": rates.difference(alone, teacher, shop.policy.alpha)["estimate"],
         "difference": gain,
         "recipe": recipe.get("recipe"),
         "sentence": f"{words} {recipe['about']}",
