@@ -28,7 +28,9 @@ def test_a_search_in_which_every_candidate_is_refused_still_reports(tmp_path: Pa
         assert cli.main(["show", str(run.folder), "--all"]) == cli.REFUSED
 
 
-def test_a_regression_is_refused_before_anything_is_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_regression_under_a_policy_of_classes_is_refused_before_anything_is_fitted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = small_run.write(tmp_path)
     text = file.read_text(encoding="utf-8")
     regression = tmp_path / "regression.yaml"
@@ -36,7 +38,8 @@ def test_a_regression_is_refused_before_anything_is_fitted(tmp_path: Path, capsy
     regression.write_text(words, encoding="utf-8")
     with small_run.inside(tmp_path, tmp_path / "cache"):
         assert cli.main(["search", str(regression)]) == cli.WRONG
-    assert "regression" in capsys.readouterr().err.splitlines()[-1]
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "accuracy_loss speaks of classes, and this target is a number" in said
     assert not (tmp_path / "cache" / "autodistill" / "teachers").exists()
 
 

@@ -216,7 +216,11 @@ def test_the_size_counts_overlapping_entries_once() -> None:
         ({"family": NET, "dropout": [0.1, 0.1001]}, {}, "0.1 is listed twice (to three significant digits)"),
         ({"family": NET, "width": list(range(1, 1002))}, {}, "a list of 1001 values; give a range"),
         ({"family": ORDERED, "low": [1, 5], "high": [2, 6]}, {}, "student: low is above high"),
-        ({"family": FOREST}, {"loss": "standardized_logits"}, "a fitted one knows only soft_targets and none"),
+        (
+            {"family": FOREST},
+            {"loss": "standardized_logits"},
+            "knows only soft_targets, squared_error and none",
+        ),
         ({"family": NET}, {"loss": []}, "distill.loss: an empty list"),
         ({"family": NET}, {"loss": [{"king": "none"}]}, "write kind for king"),
         ({"family": NET}, {"loss": ["none", "none"]}, "distill.loss.1: none is listed twice"),

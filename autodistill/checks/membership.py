@@ -31,6 +31,7 @@ class Membership:
     limits: ClassVar[tuple[LimitKind, ...]] = ("at_most",)
     unit: ClassVar[str] = "share"
     compare: ClassVar[str] = "leak"
+    regression: ClassVar[bool] = True
 
     def statistic(self, rows: Rows, reference: Mapping[str, Any]) -> Estimand:
         """Hits among members and among others, on the half of the rows that did not set the threshold."""

@@ -10,7 +10,7 @@ from pydantic import Field
 from autodistill.checks import _rows
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, Rows, RowSums
+from autodistill.stats import Estimand, NotApplicable, Rows, RowSums, root
 from autodistill.stats.shares import Floats
 
 UNITS: Mapping[str, str] = {
@@ -77,7 +77,7 @@ class ScoreGap:
             codes=found.codes,
             teacher=_rows.terms(values[0]),
             student=_rows.terms(values[1]),
-            value=_root if self.metric == "rmse" else RowSums.mean,
+            value=root if self.metric == "rmse" else RowSums.mean,
             harm=harm,
             compare="contrast",
             reference=self.reference,
@@ -112,7 +112,3 @@ class ScoreGap:
 
 
 Read = tuple[list[Floats], float | Floats | None, int]
-
-
-def _root(sums: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.maximum(RowSums.mean(sums), 0.0)))

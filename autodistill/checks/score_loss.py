@@ -10,7 +10,7 @@ from pydantic import Field
 from autodistill.checks import _decided, _rows
 from autodistill.plugins import Fixed
 from autodistill.records import LimitKind
-from autodistill.stats import Estimand, NotApplicable, Rows, RowSums
+from autodistill.stats import Estimand, NotApplicable, Rows, RowSums, root
 from autodistill.stats.shares import Floats
 
 UNITS: Mapping[str, str] = {"log_loss": "nats", "brier": "brier", "rmse": "target", "mae": "target"}
@@ -87,7 +87,7 @@ class ScoreLoss:
             codes=found.codes,
             teacher=teacher,
             student=student,
-            value=_root if self.metric == "rmse" else RowSums.mean,
+            value=root if self.metric == "rmse" else RowSums.mean,
             harm=-1 if self.metric in HIGHER_IS_BETTER else 1,
             compare="whole" if self.attribute is None else "each",
             quantity=self.metric,
@@ -142,10 +142,6 @@ class ScoreLoss:
 
 
 Parts = tuple[Floats, Floats, dict[str, Any]] | NotApplicable
-
-
-def _root(sums: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.maximum(RowSums.mean(sums), 0.0)))
 
 
 def _rarest(found: _rows.Seen) -> Floats:

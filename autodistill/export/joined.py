@@ -18,11 +18,14 @@ LOGITS = "logits"  # a core whose output is so called is followed by a softmax
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What an artefact says: ``classes`` in code order (none for regression) and the rule of ``label``: argmax, or
-    class ``positive`` of two iff its probability ≥ ``threshold``."""
+    class ``positive`` of two iff its probability ≥ ``threshold``. The value of a regression is ``centre`` + ``spread``
+    times what the core says."""
 
     classes: tuple[str, ...]
     positive: int | None = None
     threshold: float | None = None
+    centre: float = 0.0
+    spread: float = 1.0
 
     @classmethod
     def of(cls, dataset: Dataset) -> "Answer":
@@ -158,7 +161,11 @@ def head(answer: Answer, *, logits: bool) -> Any:
         return name
 
     if not answer.classes:
-        add("Reshape", ["x", constant("flat", np.array([-1], np.int64))], "prediction")
+        value = "x"
+        if (answer.centre, answer.spread) != (0.0, 1.0):
+            wide = add("Mul", ["x", constant("spread", np.float32(answer.spread))], "wide")
+            value = add("Add", [wide, constant("centre", np.float32(answer.centre))], "value")
+        add("Reshape", [value, constant("flat", np.array([-1], np.int64))], "prediction")
     else:
         shares = add("Softmax", ["x"], "shares", axis=1) if logits else "x"
         for at, name in enumerate(answer.outputs[1:]):

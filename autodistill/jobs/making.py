@@ -159,7 +159,7 @@ def _export(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Ar
     return export.export(
         encoding,
         network.cpu(),
-        shop.answer,
+        shop.network_answer,
         out,
         shop.calibration,
         precision=candidate.precision,

@@ -76,7 +76,7 @@ def _joined(known: "Rows", training: Training, encoding: Encoding, shop: Worksho
     more = further(training, shop)
     if more is None:
         return known
-    parts = (*encoding.apply(more), labels(more, shop))
+    parts = (*encoding.apply(more), shop.learned(labels(more, shop)))
     joined = known.with_unlabelled(*(torch.from_numpy(np.array(part)).to(shop.device) for part in parts))
     shop.kept[key] = asked, joined
     return joined

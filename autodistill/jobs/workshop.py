@@ -1,7 +1,7 @@
 """What every job of one run needs, loaded once: rows, teacher, encoding, policy, and where artefacts go."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,22 @@ class Workshop:
     def answer(self) -> export.Answer:
         """How an artefact decides."""
         return export.Answer.of(self.dataset)
+
+    @cached_property
+    def network_answer(self) -> export.Answer:
+        """The same of a network, which learns a regression in units of the train rows' spread about their mean: else
+        its learning rate would depend on whether a price is in cents."""
+        if self.dataset.classes:
+            return self.answer
+        y = self.dataset.y[self.dataset.splits["train"]]
+        return replace(self.answer, centre=float(y.mean()), spread=float(y.std()) or 1.0)
+
+    def learned(self, values: FloatArray) -> FloatArray:
+        """A teacher's logits as they are; values of a regression as networks learn them, float32 (see above)."""
+        if self.dataset.classes:
+            return values
+        scale = self.network_answer
+        return np.asarray((np.asarray(values, np.float64) - scale.centre) / scale.spread, np.float32)
 
     @property
     def outputs(self) -> int:
@@ -133,8 +149,10 @@ class Workshop:
         rows = Rows(
             numeric=torch.from_numpy(np.require(numeric, requirements="W")),
             codes=torch.from_numpy(np.require(codes, requirements="W")),
-            y=torch.from_numpy(y if self.dataset.classes else y.astype(np.float32)),
-            teacher=torch.from_numpy(np.require(self.teacher_logits, requirements="W")) if split == "train" else None,
+            y=torch.from_numpy(self.learned(y)),
+            teacher=torch.from_numpy(np.require(self.learned(self.teacher_logits), requirements="W"))
+            if split == "train"
+            else None,
             weight=None if weights is None else torch.from_numpy(np.array(weights[at], np.float32)),
             teacher_features=self._teacher_features(at) if split == "train" else None,
         )

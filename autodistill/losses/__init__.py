@@ -2,11 +2,11 @@
 
 ``build(shapes)`` gives a callable from a ``Batch`` to the mean loss; if that is an ``nn.Module`` its parameters are
 trained too and dropped at export. ``needs`` names what it asks for beyond logits ("teacher_features",
-"student_features"), ``min_classes`` the fewest classes that it means something for (2: no regression): either is
-refused before training.
+"student_features"), ``min_classes`` the fewest classes that it means something for (2: no regression) and
+``max_classes`` the most (1: a regression alone): each is refused before training.
 
 Every loss is w·(what the teacher says) + (1 − w)·(cross entropy of the labels), w its ``teacher_weight``; a row without
-label has w = 1. For a regression soft_targets is squared-error distillation: w·(z_S − z_T)² + (1 − w)·(z_S − y)².
+label has w = 1. For a regression soft_targets is squared_error whatever its temperature.
 """
 
 from dataclasses import dataclass
@@ -157,4 +157,12 @@ def enough(name: str, classes: int, least: int, why: str) -> None:
         here = "a regression" if classes == 1 else f"{classes} classes"
         number = {2: "two", 3: "three"}.get(least, str(least))
         what = f"{name} needs {number} classes or more, here is {here}: {why}"
+        do = "list squared_error instead" if classes == 1 else "list soft_targets instead"
+        raise StudentError(what, where="loss", do=do)
+
+
+def few(name: str, classes: int) -> None:
+    """StudentError where a loss of numbers is to teach classes (their count; 1 is a regression)."""
+    if classes > 1:
+        what = f"{name} is of a number, and the target has {classes} classes"
         raise StudentError(what, where="loss", do="list soft_targets instead")

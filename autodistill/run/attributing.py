@@ -16,6 +16,7 @@ from autodistill.run import twins
 from autodistill.run.ordered import Certification
 from autodistill.run.progress import Progress, Watch
 
+NUMBERS = "gaps of a regression are not split among seeds; its twin stands beside it with the difference in RMSE"
 FITTED = "the family is fitted without randomness: every seed gives the same student"
 
 
@@ -33,6 +34,8 @@ def attribute(shop: Workshop, found: Certification, watch: Watch) -> Attributed:
     """Train what is missing of both arms and split the finalist's gaps."""
     if found.finalist is None or found.refused:
         return Attributed(reason="no student was tested on the audit split")
+    if not shop.dataset.classes:
+        return Attributed(reason=NUMBERS)
     entry = found.finalist.entry
     twin = twins.twin_of(entry.candidate)
     if twin is None:

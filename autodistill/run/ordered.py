@@ -105,8 +105,6 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     powers: list[tuple[Entry, float]] = []
     for entry in able[:LOOKED_AT]:
         evidence = bench.evidence(entry.candidate, "search")
-        if not evidence.classes:
-            break
         powers.append((entry, round(auditor.power(evidence, verdict.screened(bench.policy), scale, level), 4)))
         if sum(power >= POWER for _, power in powers) == LENGTH:
             break

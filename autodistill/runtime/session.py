@@ -22,6 +22,7 @@ VERSION = str(onnxruntime.__version__)
 CHUNK = 4096  # rows a call when whole splits are scored
 QUIET = 4  # fatal only: what matters comes back as an exception
 PREFIX = "probability_"
+VALUE = "prediction"  # what a regression answers with
 TYPES = {
     "tensor(string)": "string",
     "tensor(float)": "float",
@@ -111,7 +112,15 @@ class Session:
             raise ArtefactError(
                 f"it has no '{PREFIX}<class>' outputs", where=self.where, do="export it with autodistill"
             )
-        names = [PREFIX + name for name in self.classes]
+        return self._columns(features, [PREFIX + name for name in self.classes], "probabilities", chunk)
+
+    def scores(self, features: "Features", chunk: int = CHUNK) -> "FloatArray":
+        """What the artefact says of all rows, float32: probabilities [n, C], or the values [n, 1] of a regression."""
+        if self.classes or VALUE not in self.outputs:
+            return self.probabilities(features, chunk)
+        return self._columns(features, [VALUE], "values", chunk)
+
+    def _columns(self, features: "Features", names: list[str], what: str, chunk: int) -> "FloatArray":
         rows = len(next(iter(features.values()))) if features else 0
         step = self.fixed_batch or chunk
         parts = [np.zeros((0, len(names)), np.float32)]
@@ -122,7 +131,7 @@ class Session:
         broken = int((~np.isfinite(scores).all(axis=1)).sum())
         if broken:
             raise ArtefactError(
-                f"its probabilities are not finite on {broken} of {rows} rows", where=self.where, do="train it again"
+                f"its {what} are not finite on {broken} of {rows} rows", where=self.where, do="train it again"
             )
         return scores
 
@@ -175,8 +184,8 @@ def predict(
     """What an artefact says of some rows, under the decision rule that teacher and student share."""
     from autodistill import records  # not at the top: the timing process does not need msgspec
 
-    scores = session.probabilities(features)
-    decisions = records.decide(scores, positive, threshold)
+    scores = session.scores(features)
+    decisions = records.decide(scores, positive, threshold) if session.classes else scores[:, 0].astype(np.float64)
     return records.Predictions(view=view, row_ids=row_ids, scores=scores, decisions=decisions)
 
 

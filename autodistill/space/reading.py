@@ -30,8 +30,9 @@ def read(student: Any, distill: Mapping[str, Any] | None = None, where: Where = 
     arms = _arms(distill.get("loss", list(DEFAULT_LOSSES)), shared, at)
     _refuse_unknown(shared, arms, at)
     if all(b.trains == "fit" for b in branches) and not any(a.loss in FIT_LOSSES for a in arms):
+        known = f"{', '.join(FIT_LOSSES[:-1])} and {FIT_LOSSES[-1]}"
         raise SpecError(
-            f"every family listed is fitted, and a fitted one knows only {' and '.join(FIT_LOSSES)}",
+            f"every family listed is fitted, and a fitted one knows only {known}",
             where=at(("loss",)),
             do="list one of them, or a family that is trained by gradients",
         )

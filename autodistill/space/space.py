@@ -10,8 +10,8 @@ from typing import Any, Literal
 from autodistill.records import Candidate, canonical
 from autodistill.space.setting import Choice, Setting
 
-FIT_LOSSES = ("soft_targets", "none")
-"""What a family that is fitted can learn from: the teacher's probabilities, or the labels alone."""
+FIT_LOSSES = ("soft_targets", "squared_error", "none")
+"""What a family that is fitted can learn from: the teacher's probabilities or values, or the labels alone."""
 
 OVERLAPPING = 12
 """More entries of one family than this are not counted: the sum has a term for every subset of them."""

@@ -25,6 +25,7 @@ from autodistill.stats.estimands import (
     TwoSamples,
 )
 from autodistill.stats.paired import far_paired_limits, mcnemar, paired_limits, paired_upper, tango_z
+from autodistill.stats.rooted import root, root_difference, root_limits
 from autodistill.stats.shares import (
     clopper_pearson,
     clopper_pearson_upper,
@@ -78,6 +79,9 @@ __all__ = [
     "paired_limits",
     "paired_upper",
     "ratio_limits",
+    "root",
+    "root_difference",
+    "root_limits",
     "share_limits",
     "strata",
     "tabulate",
