@@ -151,13 +151,27 @@ def test_the_gaps_are_split_over_three_seeds_of_both(done: Done) -> None:
     recipe = done.report["worth"]["recipe"]
     assert recipe["estimate"] == pytest.approx(-found[1].estimate)
     assert "Over 3 seeds of both" in done.report["worth"]["sentence"]
-    # Two more seeds of the finalist, which is not trained again; one twin of each tested student, two more of its own.
+    # Two more seeds of each tested student, none of which is trained again; one twin of each, two more of the finalist's.
     trained = sorted(path.parent.name for path in (done.folder / "replicates").glob("*/student.onnx"))
-    assert len(trained) == 4 + len(done.report["shortlist"])
+    assert len(trained) == 2 + 3 * len(done.report["shortlist"])
     assert {name.rpartition("-")[2] for name in trained} == {"0", "1", "2"}
     assert len({path.read_bytes() for path in (done.folder / "replicates").glob("*/student.onnx")}) == len(trained)
     assert done.report["cost"]["seconds"]["attribution"] > 0
     assert [one.seconds_left is not None for one in done.said if "several seeds" in one.text] == [True] * 6
+
+
+def test_a_shortlisted_recipe_has_its_error_with_three_seeds(done: Done) -> None:
+    entries = {one["candidate"]["recipe"]: one for one in done.report["entries"]}
+    for line in done.report["shortlist"]:
+        told = line["seeds"]
+        assert len(told["errors"]) == 3
+        assert told["reason"] == ""
+        own = next(one for one in entries.values() if line["key"].startswith(one["candidate"]["recipe"][:8]))
+        assert told["errors"][0] == own["error"]
+        assert len(set(told["errors"])) > 1  # training is random
+        text = (done.folder / "report.html").read_text(encoding="utf-8")
+        assert f"{100 * min(told['errors']):.2f}" in text
+        assert "over 3 seeds" in text
 
 
 def test_rows_to_read_are_in_a_file_of_their_owners(done: Done) -> None:

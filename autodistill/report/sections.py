@@ -6,7 +6,7 @@ from typing import Any
 
 from autodistill import stats
 from autodistill.records import Entry, Finding, Reading
-from autodistill.report import bars, chart, names, numbers, sentences, terms, words
+from autodistill.report import bars, chart, errors, names, numbers, sentences, terms, words
 
 
 def percent_interval(value: Mapping[str, Any] | None) -> str:
@@ -37,6 +37,14 @@ def points_interval(value: Mapping[str, Any] | None) -> str:
     return numbers.points(value["estimate"]) + bounds
 
 
+def _step(value: Mapping[str, Any] | None, report: Mapping[str, Any], whole: bool = True) -> str:
+    """A difference of errors, with its interval if ``whole``: in points, or of numbers in the target's unit."""
+    given = value or {}
+    if given.get("unit") == errors.TARGET:
+        return errors.both(given, report) if whole else errors.value(given, report)
+    return points_interval(given) if whole else numbers.points(given.get("estimate"), 2)
+
+
 def worth(report: Mapping[str, Any]) -> dict[str, Any]:
     """Was distillation worth it: the student beside a twin that saw labels only."""
     found = report.get("worth") or {}
@@ -63,28 +71,28 @@ def worth(report: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "known": True,
         "sentence": found.get("sentence") or "The sentence was not recorded.",
-        "student": numbers.points(found.get("student_loss"), 2),
-        "twin": numbers.points(found.get("twin_loss"), 2),
-        "difference": points_interval(difference),
+        "student": _step({**difference, "estimate": found.get("student_loss")}, report, whole=False),
+        "twin": _step({**difference, "estimate": found.get("twin_loss")}, report, whole=False),
+        "difference": _step(difference, report),
         "bar": bars.drawn(made) if made else None,
     }
 
 
 def controls(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What stands beside the candidates, read on the audit split without a test."""
-    return [_control(control) for control in report.get("controls") or ()]
+    return [_control(control, report) for control in report.get("controls") or ()]
 
 
-def _control(control: Mapping[str, Any]) -> dict[str, Any]:
+def _control(control: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
     read = chart.readings(control.get("readings"))
     missing = f"Not made: {control['reason']}" if control.get("reason") else ""
     return {
         "title": terms.model(str(control.get("title") or control["name"])),
         "what": " ".join(part for part in (str(control.get("what", "")), missing) if part),
-        "search": numbers.percent(control.get("error"), 2),
-        "audit": numbers.percent((control.get("audit_error") or {}).get("value"), 2),
-        "audit_spread": percent_interval(control.get("audit_error")),
-        "loss": "is the teacher" if control["name"] == "teacher" else points_interval(control.get("loss")),
+        "search": errors.search(control.get("error"), report),
+        "audit": errors.value(control.get("audit_error"), report),
+        "audit_spread": errors.interval(control.get("audit_error")),
+        "loss": "is the teacher" if control["name"] == "teacher" else _step(control.get("loss"), report),
         "readings": triple(read),
     }
 
@@ -122,7 +130,7 @@ def shortlist(report: Mapping[str, Any]) -> list[dict[str, Any]]:
     lines = []
     for line in sorted(report.get("shortlist") or (), key=lambda x: x.get("order", 0)):
         entry = by_key.get(line["key"])
-        open_ = [f for f in chart.findings(line.get("findings")) if f.required and f.outcome != "PASS"]
+        open_ = [f for f in chart.findings(line.get("findings"), report) if f.required and f.outcome != "PASS"]
         lines.append(
             {
                 "order": line.get("order"),
@@ -133,9 +141,23 @@ def shortlist(report: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "decision": line["decision"],
                 "open": [sentences.sentence(f) for f in open_],
                 "readings": triple(entry.readings) if entry else triple({}),
+                "seeds": seeds(report, line),
             }
         )
     return lines
+
+
+def seeds(report: Mapping[str, Any], line: Mapping[str, Any]) -> str:
+    """The errors on the search split of a shortlisted recipe, trained with several seeds."""
+    told = line.get("seeds") or {}
+    seen = [one for one in told.get("errors") or () if one is not None]
+    if not seen:
+        return ""
+    shown = [errors.search(one, report) for one in (min(seen), max(seen))]
+    if len(seen) == 1:
+        return f"{shown[0]}, one seed: {told.get('reason') or 'no more were trained'}"
+    late = f"; {told['reason']}" if told.get("reason") else ""
+    return f"{shown[0]} to {shown[1]} over {len(seen)} seeds{late}"
 
 
 def candidates(report: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,7 +165,7 @@ def candidates(report: Mapping[str, Any]) -> dict[str, Any]:
     every, shown = len(report.get("entries") or ()), chart.shown(report)
     front, certified = set(report.get("front") or ()), report.get("certified")
     return {
-        "rows": [_candidate(entry, front, certified) for entry in shown],
+        "rows": [_candidate(entry, front, certified, report) for entry in shown],
         "left_out": every - len(shown),
         "total": every,
         "families": sorted({entry.candidate.family for entry in shown}),
@@ -152,7 +174,7 @@ def candidates(report: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str, Any]:
+def _candidate(entry: Entry, front: set[str], certified: str | None, report: Mapping[str, Any]) -> dict[str, Any]:
     candidate, screened = entry.candidate, chart.screening(entry)
     return {
         "number": candidate.number,
@@ -164,7 +186,7 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
         "screening_words": chart.SCREEN_WORDS[screened],
         "front": candidate.key in front,
         "certified": candidate.key == certified,
-        "error": _error(entry),
+        "error": _error(entry, report),
         "partly": chart.partly(entry),
         "error_sort": entry.error if entry.error is not None else "",
         "readings": triple(entry.readings),
@@ -172,9 +194,9 @@ def _candidate(entry: Entry, front: set[str], certified: str | None) -> dict[str
     }
 
 
-def _error(entry: Entry) -> str:
+def _error(entry: Entry, report: Mapping[str, Any]) -> str:
     if entry.error is not None:
-        return numbers.percent(entry.error, 2)
+        return errors.search(entry.error, report)
     return "not trained" if entry.state in {"refused", "skipped"} else "none"
 
 

@@ -9,7 +9,7 @@ from autodistill import engine, journal, report, spec, track
 from autodistill.errors import UserError
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry
-from autodistill.run import attest, attributing, beside, certify, compose, earlier, prepare, promote, unattended
+from autodistill.run import attest, attributing, beside, certify, compose, earlier, prepare, promote, seeds, unattended
 from autodistill.run.exits import EXIT
 from autodistill.run.folder import BUDGETS, RunFile, larger, read_run, refuse_change, write_whole
 from autodistill.run.progress import Progress, Watch, silent
@@ -121,10 +121,15 @@ class _Search:
                 else attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates")
             )
             self.seconds["attribution"] = time.monotonic() - start
+            start = time.monotonic()
+            luck = seeds.seeds(made.shop, tested, self.seconds["search"], self.watch) if self.night is None else {}
+            self.seconds["seeds"] = time.monotonic() - start
             found = compose.compose(
                 self.spec, made, controller, tested, pump.entries, (controls, split), self._cost(pump, controller)
             )
-            if self.night is not None:
+            if self.night is None:
+                found["shortlist"] = [{**line, "seeds": luck.get(line["key"])} for line in found["shortlist"]]
+            else:
                 found["night"] = unattended.told(made.shop, self.night, tested)
         self.watch(Progress(phase="report", text="writing the report"))
         readings_of(made.shop, entries, tested, controls).save(self.folder / "readings.json")
