@@ -151,7 +151,7 @@ def test_the_gaps_are_split_over_three_seeds_of_both(done: Done) -> None:
     recipe = done.report["worth"]["recipe"]
     assert recipe["estimate"] == pytest.approx(-found[1].estimate)
     assert "Over 3 seeds of both" in done.report["worth"]["sentence"]
-    # Two more seeds of each tested student, none of which is trained again; one twin of each, two more of the finalist's.
+    # Two more seeds of each tested student, none of which is trained again; its twin, two more of the finalist's.
     trained = sorted(path.parent.name for path in (done.folder / "replicates").glob("*/student.onnx"))
     assert len(trained) == 2 + 3 * len(done.report["shortlist"])
     assert {name.rpartition("-")[2] for name in trained} == {"0", "1", "2"}

@@ -121,9 +121,7 @@ class _Search:
                 else attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates")
             )
             self.seconds["attribution"] = time.monotonic() - start
-            start = time.monotonic()
-            luck = seeds.seeds(made.shop, tested, self.seconds["search"], self.watch) if self.night is None else {}
-            self.seconds["seeds"] = time.monotonic() - start
+            luck = self._seeds(made, tested)
             found = compose.compose(
                 self.spec, made, controller, tested, pump.entries, (controls, split), self._cost(pump, controller)
             )
@@ -139,6 +137,15 @@ class _Search:
         self._track({**found, "ledger_head": "{}:{}".format(*book.head())}, controller)
         replace(there, finished=True).write(self.folder)
         return Result(folder=self.folder, report=found)
+
+    def _seeds(self, made: prepare.Prepared, tested: certify.Certification) -> dict[str, dict[str, Any]]:
+        """Further seeds of the shortlist; a night's budget is for candidates."""
+        if self.night is not None:
+            return {}
+        start = time.monotonic()
+        luck = seeds.seeds(made.shop, tested, self.seconds["search"], self.watch)
+        self.seconds["seeds"] = time.monotonic() - start
+        return luck
 
     def _took(self, entry: Entry) -> None:
         if self.tracker is not None:
