@@ -114,14 +114,7 @@ class _Search:
                 student = made.shop.home(tested.finalist.entry.candidate) / STUDENT
                 write_whole(self.folder / STUDENT, student.read_bytes())
             self.seconds["certify"] = time.monotonic() - start
-            start = time.monotonic()
-            split = (
-                attributing.attribute(made.shop, tested, self.watch)
-                if self.night is None
-                else attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates")
-            )
-            self.seconds["attribution"] = time.monotonic() - start
-            luck = self._seeds(made, tested)
+            split, luck = self._further(made, tested)
             found = compose.compose(
                 self.spec, made, controller, tested, pump.entries, (controls, split), self._cost(pump, controller)
             )
@@ -138,14 +131,18 @@ class _Search:
         replace(there, finished=True).write(self.folder)
         return Result(folder=self.folder, report=found)
 
-    def _seeds(self, made: prepare.Prepared, tested: certify.Certification) -> dict[str, dict[str, Any]]:
-        """Further seeds of the shortlist; a night's budget is for candidates."""
+    def _further(
+        self, made: prepare.Prepared, tested: certify.Certification
+    ) -> tuple[attributing.Attributed, dict[str, dict[str, Any]]]:
+        """What distillation did, and further seeds of the shortlist; a night's budget is for candidates."""
         if self.night is not None:
-            return {}
+            return attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates"), {}
         start = time.monotonic()
+        split = attributing.attribute(made.shop, tested, self.watch)
+        self.seconds["attribution"] = time.monotonic() - start
         luck = seeds.seeds(made.shop, tested, self.seconds["search"], self.watch)
-        self.seconds["seeds"] = time.monotonic() - start
-        return luck
+        self.seconds["seeds"] = time.monotonic() - start - self.seconds["attribution"]
+        return split, luck
 
     def _took(self, entry: Entry) -> None:
         if self.tracker is not None:
