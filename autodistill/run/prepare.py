@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import platformdirs
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -18,6 +17,7 @@ from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Reading, digest, encode
 from autodistill.run.folder import RunFile, refuse_change, write_whole
+from autodistill.run.places import cache_folder
 from autodistill.run.progress import Progress, Watch
 from autodistill.run.refusing import refuse, refuse_features, refuse_further
 from autodistill.spec import Spec
@@ -35,11 +35,6 @@ class Prepared:
 def early_identity(spec: Spec) -> dict[str, str]:
     """The digests that need no table."""
     return {"spec": spec.sha256, "policy": spec.policy.sha256, "version": __version__}
-
-
-def cache_folder() -> Path:
-    """The user's cache: labels and readings by content; safe to delete."""
-    return Path(platformdirs.user_cache_dir("autodistill", appauthor=False))
 
 
 def prepare(
@@ -107,6 +102,7 @@ def prepare(
         refit=columns_of(spec, dataset),
         unlabelled=None if further is None else further.features,
         unlabelled_digest="" if further is None else further.digest,
+        unit=spec.data.unit,
     )
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)

@@ -1,0 +1,237 @@
+"""The limits that so many rows can certify: the smallest sensible ones that a student which loses nothing would pass.
+
+The arithmetic is that of ``check``: splits are drawn for a student that neither gains nor loses, and a limit holds
+where it passes in most of them at the level of the first of a shortlist, the hardest that a search applies.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from autodistill import auditor
+from autodistill.records import Dataset, Policy, Requirement
+from autodistill.run.ordered import LENGTH
+from autodistill.stats import z_value
+
+ALPHA = 0.05
+N_MIN = 30
+LUCK = 1.2  # a split's share of a small group varies
+EACH, TOGETHER = 0.9, 0.8
+"""Shares of drawn splits that pass: each line by itself, and all lines together."""
+
+LADDER = (0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.06, 0.075, 0.10, 0.125, 0.15, 0.20, 0.25, 0.30)
+SPREAD = 0.15
+"""What a row adds to the difference of two RMSEs, as a share of the target's standard deviation (assumed)."""
+
+FINE = 0.02  # of the target's standard deviation: a finer limit than that refuses students for nothing
+COARSE = 0.25
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A line that a policy could have: from the sensible limit up to the loosest that still says something.
+
+    ``always``: it is required whatever the rows can certify, since a policy without it would accept anything.
+    """
+
+    check: str
+    options: Mapping[str, Any]
+    limit_kind: str
+    least: float
+    most: float
+    about: str
+    always: bool = False
+
+    def line(self, limit: float) -> Requirement:
+        """The line with a limit."""
+        return Requirement(kind="check", name=self.check, options=dict(self.options), limits={self.limit_kind: limit})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Margin:
+    """What these rows can do for one line: the limit it gets (None: it is only reported), the share of drawn splits
+    that pass it, the rows under its smallest denominator; and where they cannot certify it, why and what it takes."""
+
+    wanted: Wanted
+    limit: float | None
+    power: float | None
+    rows: int
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Margins:
+    """All lines, and the share of drawn splits on which every one passes (None: not among what labels alone tell)."""
+
+    lines: tuple[Margin, ...]
+    together: float | None
+    audit: int
+    level: float
+
+
+def wanted(dataset: Dataset) -> tuple[Wanted, ...]:
+    """The lines that a first policy asks for: accuracy, accuracy of every group, and what its gaps grow by."""
+    if not dataset.classes:
+        return _regression(dataset)
+    found = [
+        replace(_line("accuracy_loss", {}, "at_most", (0.015, 0.10), "accuracy lost against the teacher"), always=True)
+    ]
+    for name in dataset.groups:
+        found.append(
+            _line("worst_group_loss", {"attribute": name}, "at_most", (0.04, 0.15), f"accuracy lost in any {name}")
+        )
+    if dataset.positive is not None:
+        for name in dataset.groups:
+            for metric, least in (("true_positive_rate", 0.10), ("false_positive_rate", 0.05)):
+                options = {"metric": metric, "attribute": name}
+                about = f"growth of the gap in {metric.replace('_', ' ')}s by {name}"
+                found.append(_line("group_gap", options, "grows_by_at_most", (least, 0.25), about))
+    return tuple(found)
+
+
+def margins(dataset: Dataset) -> Margins:
+    """The limit of each line on the audit split. A table without a line that it could certify has none."""
+    lines, level = wanted(dataset), ALPHA / LENGTH
+    audit = len(dataset.splits["audit"])
+    if not dataset.classes:
+        return Margins(lines=tuple(_assumed(one, dataset, level) for one in lines), together=None, audit=audit,
+                       level=level)  # fmt: skip
+    steps = [_steps(one) for one in lines]
+    most = max(map(len, steps))
+    tried = [_tried(dataset, [own[min(at, len(own) - 1)] for own in steps], lines, level) for at in range(most)]
+    passing = [[at for at in range(len(own)) if tried[at][one].power >= EACH] for one, own in enumerate(steps)]
+    chosen = [own[0] if own else len(steps[one]) - 1 if lines[one].always else None for one, own in enumerate(passing)]
+    together = _together(dataset, lines, steps, tried, chosen)
+    found = []
+    for one, at in enumerate(chosen):
+        own = steps[one]
+        seen = tried[len(own) - 1 if at is None else at][one]
+        why = "" if passing[one] else _why(seen, lines[one], len(dataset.y), level)
+        limit, power = (None, None) if at is None else (own[at], seen.power)
+        found.append(Margin(wanted=lines[one], limit=limit, power=power, rows=seen.rows, why=why))
+    return Margins(lines=tuple(found), together=together, audit=audit, level=level)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One line with one limit: the least power of its tests, the fewest rows under one, the widest margin, a note."""
+
+    power: float
+    rows: int
+    margin: float
+    note: str
+
+
+def _line(check: str, options: Mapping[str, Any], kind: str, limits: tuple[float, float], about: str) -> Wanted:
+    return Wanted(check=check, options=options, limit_kind=kind, least=limits[0], most=limits[1], about=about)
+
+
+def _steps(one: Wanted) -> list[float]:
+    return [step for step in LADDER if one.least <= step <= one.most]
+
+
+def _policy(lines: Sequence[Requirement]) -> Policy:
+    return Policy(name="draft", version="1", require=tuple(lines), n_min=N_MIN)
+
+
+def _tried(dataset: Dataset, limits: Sequence[float], lines: Sequence[Wanted], level: float) -> list[_Seen]:
+    """Every line with its limit."""
+    rules = _policy([one.line(limit) for one, limit in zip(lines, limits, strict=True)])
+    found = auditor.certifiable(rules, dataset, level=level)
+    out = []
+    for one in lines:
+        tests = [t for t in found if t.check == one.check and _same(t.options, one.options)]
+        noted = next((t.note for t in tests if t.note), "" if tests else "cannot be decided on these data")
+        power = 0.0 if noted else min(t.power for t in tests)
+        rows = min((min(t.denominator, t.denominator_reference or t.denominator) for t in tests), default=0)
+        margin = max((t.margin or 0.0 for t in tests), default=0.0)
+        out.append(_Seen(power, rows, margin, noted))
+    return out
+
+
+def _same(given: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    return all(given.get(name) == value for name, value in options.items())
+
+
+def _together(
+    dataset: Dataset,
+    lines: Sequence[Wanted],
+    steps: Sequence[list[float]],
+    tried: Sequence[list[_Seen]],
+    chosen: list[int | None],
+) -> float:
+    """The share of drawn splits on which all pass; the line nearest to failing is loosened until that is enough."""
+    while True:
+        kept = {at: step for at, step in enumerate(chosen) if step is not None}
+        if not kept:
+            return 0.0
+        rules = _policy([lines[at].line(steps[at][step]) for at, step in kept.items()])
+        power = auditor.certifiable(rules, dataset, level=ALPHA / LENGTH)[-1].power
+        loose = [(tried[step][at].power, at) for at, step in kept.items() if step + 1 < len(steps[at])]
+        if power >= TOGETHER or not loose:
+            return power
+        tightest = min(loose)[1]
+        chosen[tightest] = kept[tightest] + 1
+
+
+def _why(seen: _Seen, one: Wanted, rows: int, level: float) -> str:
+    """Why no limit is certified, and how many rows would do; margins shrink with the root of the rows."""
+    if seen.note and 0 < seen.rows < N_MIN:
+        needed = math.ceil(rows * LUCK * N_MIN / seen.rows / 100) * 100
+        few = f"the smallest group has {seen.rows} such rows where {N_MIN} are needed"
+        return f"{few}; about {needed:,} rows in the table could, or small groups put together (merge)"
+    if seen.note:
+        return seen.note
+    z = float(z_value(level))
+    reach = seen.margin * (z + float(z_value(1 - EACH))) / z
+    needed = math.ceil(rows * (reach / one.most) ** 2 / 100) * 100
+    return f"{seen.rows} rows cannot tell {one.most:g} from nothing; about {needed:,} rows in the table could"
+
+
+def _regression(dataset: Dataset) -> tuple[Wanted, ...]:
+    spread = float(np.std(dataset.y[dataset.splits["train"]]))
+    least, most = FINE * spread, COARSE * spread
+    first = _line("score_loss", {"metric": "rmse"}, "at_most", (least, most), "RMSE gained over the teacher's")
+    found = [replace(first, always=True)]
+    for name in dataset.groups:
+        options = {"metric": "rmse", "attribute": name}
+        found.append(_line("score_loss", options, "at_most", (2 * least, most), f"RMSE gained in any {name}"))
+    for name in dataset.groups:
+        options = {"metric": "mean_error", "attribute": name}
+        about = f"growth of the gap in mean errors by {name}"
+        found.append(_line("score_gap", options, "grows_by_at_most", (2 * least, 2 * most), about))
+    return tuple(found)
+
+
+def _assumed(one: Wanted, dataset: Dataset, level: float) -> Margin:
+    """A limit by the normal formula: a row adds ``SPREAD`` of the target's standard deviation to the difference."""
+    at = dataset.splits["audit"]
+    spread = SPREAD * float(np.std(dataset.y[dataset.splits["train"]]))
+    name = one.options.get("attribute")
+    groups = [] if name is None else [v for v in dict.fromkeys(dataset.groups[name].tolist()) if v]
+    sizes = [int((dataset.groups[name][at] == group).sum()) for group in groups] if name else [len(at)]
+    rows = min(sizes)
+    if rows < N_MIN:
+        why = f"the smallest group has {rows} audit rows where {N_MIN} are needed"
+        return Margin(wanted=one, limit=_kept(one), power=None, rows=rows, why=why)
+    reach = (float(z_value(level)) + float(z_value(1 - EACH))) * spread / math.sqrt(rows)
+    limit = _rounded(max(one.least, reach))
+    if limit > one.most:
+        needed = math.ceil(len(dataset.y) * (reach / one.most) ** 2 / 100) * 100
+        why = f"{rows} rows cannot tell {_rounded(one.most):g} from nothing; about {needed:,} rows in the table could"
+        return Margin(wanted=one, limit=_kept(one), power=None, rows=rows, why=why)
+    return Margin(wanted=one, limit=limit, power=None, rows=rows)
+
+
+def _kept(one: Wanted) -> float | None:
+    """The limit of a line that these rows cannot certify."""
+    return _rounded(one.most) if one.always else None
+
+
+def _rounded(value: float) -> float:
+    """Up to two significant digits."""
+    digits = 1 - math.floor(math.log10(value))
+    return float(math.ceil(round(value * 10.0**digits, 6)) / 10.0**digits)
