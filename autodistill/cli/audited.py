@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Finding
-from autodistill.report import names, words
+from autodistill.report import errors, names, words
 
 COLUMNS = (
     ("check", "left"), ("group", "left"), ("teacher", "right"), ("student", "right"), ("tested", "right"),
@@ -18,7 +18,7 @@ OPEN = frozenset({"INCONCLUSIVE", "INSUFFICIENT", "NOT_APPLICABLE"})
 
 def show(out: Any, found: Mapping[str, Any]) -> None:
     """Print the findings, required ones first, and the notes on data and look."""
-    findings = msgspec.convert(found["findings"], list[Finding])
+    findings = list(errors.named(msgspec.convert(found["findings"], list[Finding]), found))
     findings.sort(key=lambda finding: not finding.required)
     out.print(table(findings))
     undecided = [f for f in findings if f.required and f.outcome in OPEN]

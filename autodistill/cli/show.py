@@ -35,9 +35,11 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _every(out: Any, found: dict[str, Any]) -> None:
+    from autodistill.report import errors
+
     out.print("\nEvery candidate (screened on the search split; the verdict is the audit split's):")
     for entry in words.entries(found):
-        error = "" if entry.error is None else f"error {100 * entry.error:.2f} %"
+        error = "" if entry.error is None else f"error {errors.search(entry.error, found)}"
         why = entry.reason
         if entry.state == "finished" and entry.verdict is not None:
             failed = [f.id for f in entry.findings if f.required and f.outcome == "FAIL"]

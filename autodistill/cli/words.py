@@ -9,7 +9,7 @@ import msgspec
 from autodistill.cli import audited
 from autodistill.cli.display import console, duration
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.report import attribution, comparison, model, sentence, shorten
+from autodistill.report import attribution, comparison, errors, model, sentence, shorten
 
 MARK = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE", "BROKEN": "BROKEN"}
 STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "BROKEN": "red"}
@@ -82,7 +82,7 @@ def _verdict(out: Any, found: Mapping[str, Any]) -> None:
     decision = found["verdict"]["decision"]
     out.print(Text(f"\n{MARK[decision]}  ", style=STYLE[decision]) + Text(found["verdict"]["sentence"], style=""))
     if decision != "PASS":
-        for finding in msgspec.convert(found["findings"], list[Finding]):
+        for finding in errors.named(msgspec.convert(found["findings"], list[Finding]), found):
             if finding.required and finding.outcome != "PASS":
                 out.print(f"  in the way: {finding.outcome} {sentence(finding)}")
 
@@ -123,11 +123,11 @@ def table(found: Mapping[str, Any], rows: Iterable[Entry], controls: bool = True
         key = entry.candidate.key
         mark = "certified" if key == found["certified"] else "finalist" if key == found["finalist"] else ""
         out.add_row(
-            name(entry.candidate), _percent(entry.error), "", *_costs(msgspec.to_builtins(entry.readings)), mark
+            name(entry.candidate), _search(entry.error, found), "", *_costs(msgspec.to_builtins(entry.readings)), mark
         )
     teacher = found["teacher"]
     out.add_row(
-        f"teacher: {teacher['name']}", _percent(teacher["error_search"]), _percent(_value(teacher["error_audit"])),
+        f"teacher: {teacher['name']}", _search(teacher["error_search"], found), _audit(teacher["error_audit"], found),
         *_costs(teacher["readings"]), "",
     )  # fmt: skip
     for control in found["controls"]:
@@ -135,18 +135,22 @@ def table(found: Mapping[str, Any], rows: Iterable[Entry], controls: bool = True
             continue
         out.add_row(
             f"control: {model(str(control['title']))}",
-            _percent(control["error"]), _percent(_value(control["audit_error"])),
+            _search(control["error"], found), _audit(control["audit_error"], found),
             *_costs(control["readings"]), control["reason"],
         )  # fmt: skip
     return out
 
 
-def _value(share: Mapping[str, Any] | None) -> float | None:
-    return None if share is None else share["value"]
+def _audit(error: Mapping[str, Any] | None, found: Mapping[str, Any]) -> str:
+    return "–" if error is None else errors.value(error, found)
 
 
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %"
+def _search(error: float | None, found: Mapping[str, Any]) -> str:
+    return "–" if error is None else errors.search(error, found)
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.2f} %"
 
 
 def _costs(readings: Mapping[str, Any]) -> tuple[str, str, str, str]:

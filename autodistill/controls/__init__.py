@@ -2,7 +2,8 @@
 
 A control is one file with one frozen dataclass. ``plan(finalist)`` gives the candidate to run, or None where there is
 nothing to compare with (the finalist itself is that control); or ``derive(material)`` gives a smaller teacher: what
-compression does without distillation. ``title`` and ``what`` are shown in the report.
+compression does without distillation. ``title`` and ``what`` are shown in the report; ``of_numbers``, where a control
+has it, in their place for a regression.
 """
 
 from collections.abc import Callable
@@ -27,6 +28,7 @@ class Material:
 
     ``onnx`` is the teacher's artefact, or None and ``why_no_onnx``; ``rows`` are some hundred raw train rows with what
     Python prepares for it; ``error(artefact)`` is its error on the search split, ``teacher_error`` the teacher's own;
+    ``numbers`` whether it is a regression, whose error is in standard deviations of the target;
     ``smaller(share)`` gives the artefact without that share of the network's channels, where its source can.
     """
 
@@ -35,6 +37,7 @@ class Material:
     rows: Callable[[], Features]
     error: Callable[[bytes], float]
     teacher_error: float
+    numbers: bool = False
     smaller: Callable[[float], bytes] | None = None
 
     def graph(self) -> Any:
@@ -44,6 +47,11 @@ class Material:
         if self.onnx is None:
             raise InapplicableError(f"the teacher has no ONNX file: {self.why_no_onnx}")
         return onnx.load_model_from_string(self.onnx)
+
+    @property
+    def within(self) -> str:
+        """``WITHIN`` in words."""
+        return f"{WITHIN:g} standard deviations of the target" if self.numbers else f"{100 * WITHIN:g} points"
 
     def holds(self, artefact: bytes) -> bool:
         """Whether an artefact errs no more than ``WITHIN`` above the teacher."""

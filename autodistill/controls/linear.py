@@ -12,6 +12,7 @@ class Linear:
 
     title: ClassVar[str] = "linear"
     what: ClassVar[str] = "logistic regression on the same inputs, labels only"
+    of_numbers: ClassVar[tuple[str, str]] = ("linear", "linear regression on the same inputs, labels only")
 
     def plan(self, finalist: Candidate) -> Candidate | None:
         """A linear candidate; None if the finalist is that."""

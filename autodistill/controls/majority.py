@@ -1,4 +1,4 @@
-"""The most frequent class: what no model reaches."""
+"""The most frequent class, of numbers the mean: what no model reaches."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -8,10 +8,11 @@ from autodistill.records import Candidate
 
 @dataclass(frozen=True)
 class Majority:
-    """Always the most frequent class of the train split."""
+    """Always the most frequent class of the train split; of a regression its mean."""
 
     title: ClassVar[str] = "majority"
     what: ClassVar[str] = "always the most frequent class of the train split"
+    of_numbers: ClassVar[tuple[str, str]] = ("mean", "always the mean of the train split")
 
     def plan(self, finalist: Candidate) -> Candidate | None:
         """A constant candidate."""

@@ -5,12 +5,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from autodistill.controls import WITHIN, Derived, InapplicableError, Material, shorter
+from autodistill.controls import Derived, InapplicableError, Material, shorter
 from autodistill.controls._trees import rounds, truncated
 
 STEPS = tuple(2.0 ** (-at / 2) for at in range(18, 0, -1))  # shares of the rounds, the smallest first
 SHARES = (0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125)  # of a network's channels, the largest first
-RULE = f"the smallest that errs no more than {100 * WITHIN:g} points above it on the search split"
 
 
 @dataclass(frozen=True)
@@ -34,10 +33,13 @@ class Pruned:
             made = material.smaller(share)
             if material.holds(made):
                 data = shorter(made, material.onnx or b"", "pruning")
-                return Derived(
-                    onnx=data, what=f"without {100 * share:g} % of its channels, trained on for a little: {RULE}"
-                )
+                what = f"without {100 * share:g} % of its channels, trained on for a little: {_rule(material)}"
+                return Derived(onnx=data, what=what)
         raise InapplicableError(f"without {100 * SHARES[-1]:g} % of its channels it errs more than the rule allows")
+
+
+def _rule(material: Material) -> str:
+    return f"the smallest that errs no more than {material.within} above it on the search split"
 
 
 def _fewer_rounds(material: Material, total: int) -> Derived:
@@ -45,6 +47,6 @@ def _fewer_rounds(material: Material, total: int) -> Derived:
         made = truncated(material.graph(), kept / total)
         data = bytes(made.SerializeToString(deterministic=True))
         if material.holds(data):
-            what = f"the first {kept:,} of the teacher's {total:,} rounds or trees, not fitted again: {RULE}"
+            what = f"the first {kept:,} of the teacher's {total:,} rounds or trees, not fitted again: {_rule(material)}"
             return Derived(onnx=shorter(data, material.onnx or b"", "fewer trees"), what=what)
-    raise InapplicableError(f"fewer than its {total:,} rounds or trees err more than {100 * WITHIN:g} points above it")
+    raise InapplicableError(f"fewer than its {total:,} rounds or trees err more than {material.within} above it")

@@ -32,7 +32,8 @@ class DataSpec:
     columns that are neither. ``split`` maps the four splits to shares, or names a column that holds the four names.
     ``unlabelled`` is a file of further rows without label, for the teacher to label.
     ``threshold`` on the positive class's probability (None: argmax), ``weights``, ``entity`` (its rows stay in one
-    split) and ``row_id`` name columns that are not features. ``task`` decides how ``target`` is read.
+    split) and ``row_id`` name columns that are not features. ``task`` decides how ``target`` is read;
+    ``unit`` says what a regression's target counts, for people who read the report.
     """
 
     table: Path
@@ -50,3 +51,4 @@ class DataSpec:
     row_id: str | None = None
     unlabelled: Path | None = None
     task: Literal["classification", "regression"] = "classification"
+    unit: str | None = None

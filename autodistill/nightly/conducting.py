@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from autodistill import journal, records, spec
-from autodistill.errors import RunError, UserError
+from autodistill.errors import RunError, SpecError, UserError
 from autodistill.nightly import champion, deciding, delta, notifying, recorded, working
 from autodistill.nightly.recorded import Record, Student
 from autodistill.nightly.working import Asked, Worked
@@ -47,6 +47,9 @@ def nightly(
     that is the outcome *failed*.
     """
     asked = spec.load(file)
+    if asked.data.task == "regression":
+        what = "a night compares how often champion and challenger are wrong, and this target is a number"
+        raise SpecError(what, where=f"{asked.path}: data.task", do="run it by `autodistill search`")
     urls = notifying.addresses((*asked.nightly.notify, *notify))
     night = Asked(
         spec=asked,

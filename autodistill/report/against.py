@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Candidate
-from autodistill.report import numbers, terms
+from autodistill.report import errors, numbers, terms
 
 ORDER = ("label_only", "quantised", "pruned", "linear", "majority")
 TITLES = {
@@ -20,6 +20,7 @@ TITLES = {
     "linear": "Linear",
     "majority": "Majority",
 }
+MEAN = "Always the mean"
 NOBODY = "no candidate was tested on the audit split, so there is no student to stand beside"
 ELSEWHERE = "it was trained for the search's finalist, which is another student, and judging again trains nothing"
 Plain = Mapping[str, Any]
@@ -31,7 +32,10 @@ def rows(report: Plain) -> list[dict[str, Any]]:
     by_name = {str(one["name"]): one for one in report.get("controls") or ()}
     teacher = (report.get("teacher") or {}).get("readings") or {}
     entry = _entry(report)
-    return [_student(report, entry, teacher), *(_control(name, by_name.get(name), entry, teacher) for name in ORDER)]
+    controls = [_control(name, by_name.get(name), entry, teacher) for name in ORDER]
+    if errors.of_numbers(report):
+        controls = [{**one, "title": MEAN} if one["name"] == "majority" else one for one in controls]
+    return [_student(report, entry, teacher), *controls]
 
 
 def told(report: Plain) -> list[dict[str, Any]]:
@@ -125,10 +129,10 @@ def _key(entry: Plain) -> str:
 
 def shown(report: Plain) -> list[dict[str, str]]:
     """The rows as finished texts."""
-    return [_texts(row) for row in told(report)]
+    return [_texts(row, report) for row in told(report)]
 
 
-def _texts(row: Plain) -> dict[str, str]:
+def _texts(row: Plain, report: Plain) -> dict[str, str]:
     made = row["error"] is not None or row["size_ratio"] is not None
     absent = "–" if not made else ""
     student = row["name"] == "student"
@@ -140,10 +144,10 @@ def _texts(row: Plain) -> dict[str, str]:
         "size": times(row["size_ratio"]) or absent or numbers.MISSING,
         "latency": times((row["latency_ratio"] or {}).get("value")) or absent or "none",
         "latency_spread": _spread(row["latency_ratio"] or {}) or (str(row.get("latency_reason") or "") if made else ""),
-        "error": _rate(error) if error else absent or "none",
-        "error_spread": _limits(error),
-        "difference": _more(difference) if difference else absent or "none",
-        "difference_spread": _limits(difference),
+        "error": errors.value(error, report) if error else absent or "none",
+        "error_spread": errors.interval(error),
+        "difference": errors.value(difference, report) if difference else absent or "none",
+        "difference_spread": errors.interval(difference),
         "verdict": str(row["decision"] or ("not tested" if student else "not judged")),
     }
 
@@ -159,32 +163,12 @@ def _spread(found: Plain) -> str:
     return f"[{numbers.digits(found['low'], 2)}, {numbers.digits(found['high'], 2)}]"
 
 
-def _own(found: Plain) -> bool:
-    """Whether an error is in the target's own units, and no share of rows."""
-    return found.get("unit") == "target"
-
-
-def _rate(error: Plain) -> str:
-    return f"RMSE {numbers.digits(error['value'])}" if _own(error) else numbers.percent(error["value"], 2)
-
-
-def _more(difference: Plain) -> str:
-    value = difference["estimate"]
-    return numbers.digits(value) if _own(difference) else numbers.points(value, 2)
-
-
-def _limits(found: Plain) -> str:
-    if found.get("low") is None or found.get("high") is None:
-        return ""
-    ends = (found["low"], found["high"])
-    low, high = (numbers.digits(end) if _own(found) else numbers.fixed(100 * end, 2) for end in ends)
-    return f"[{low}, {high}]"
-
-
 def teacher_line(report: Plain) -> str:
     """What all rows are compared with."""
     found = (report.get("teacher") or {}).get("error_audit") or {}
     if not found:
         return "The teacher's own error on the audit split was not recorded."
-    about = f"has an {_rate(found)} on the audit rows" if _own(found) else f"errs on {_rate(found)} of the audit rows"
-    return f"The teacher itself {about} {_limits(found)}."
+    rate, limits = errors.value(found, report), errors.interval(found)
+    if errors.of_numbers(report):
+        return f"Errors are root mean squared errors; the teacher's own on the audit rows is {rate} {limits}."
+    return f"The teacher itself errs on {rate} of the audit rows {limits}."

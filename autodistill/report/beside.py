@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autodistill.records import Finding, Reading
-from autodistill.report import chart, names, numbers, sections, words
+from autodistill.report import chart, errors, names, numbers, sections, words
 
 NOBODY = "no student"
 SMALLER = {"size": "smaller", "latency": "faster", "latency@32": "faster", "parameters": "fewer", "macs": "fewer"}
@@ -27,16 +27,20 @@ def search(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     rows = [_audit_error(report, teacher, found)]
     rows.append(
         {
-            "title": "Error, search split",
-            "note": "steered the search; not a result",
-            "teacher": numbers.percent(teacher.get("error_search"), 2),
-            "student": numbers.percent(entry.error, 2) if entry and entry.error is not None else NOBODY,
+            "title": f"{errors.title(report)}, search split",
+            "note": "in standard deviations of the target; steered the search, not a result"
+            if errors.of_numbers(report)
+            else "steered the search; not a result",
+            "teacher": errors.search(teacher.get("error_search"), report),
+            "student": errors.search(entry.error, report) if entry and entry.error is not None else NOBODY,
             "teacher_spread": "",
             "student_spread": "",
-            "ratio": _difference(entry.error if entry else None, teacher.get("error_search")),
+            "ratio": _difference(entry.error if entry else None, teacher.get("error_search"), report),
             "words": "",
         }
     )
+    if errors.of_numbers(report):
+        rows += [_score(f) for f in found if _of_all_rows(f) and f.options.get("metric") != "rmse"]
     rows += [_quantity(name, ours, theirs, found) for name in _quantities(ours, theirs)]
     if entry is None:
         rows = [row | {"student": NOBODY, "ratio": "–", "words": ""} for row in rows]
@@ -65,13 +69,13 @@ def audit(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
                 "note": "share of the audited rows decided wrongly; interval of each",
                 "teacher": numbers.percent(before.get("value"), 2),
                 "student": numbers.percent(now.get("value"), 2),
-                "teacher_spread": sections.percent_interval(before),
-                "student_spread": sections.percent_interval(now),
-                "ratio": _difference(now.get("value"), before.get("value")),
+                "teacher_spread": errors.interval(before),
+                "student_spread": errors.interval(now),
+                "ratio": _difference(now.get("value"), before.get("value"), report),
                 "words": f"tested: {words.measured(loss)}" if loss else "",
             }
         )
-    rows += [_score(f) for f in found if f.check == "score_loss" and f.group is None and f.student is not None]
+    rows += [_score(f) for f in found if _of_all_rows(f)]
     return {
         "student": str(student.get("name", "not named")),
         "number": None,
@@ -84,11 +88,15 @@ def audit(report: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     }
 
 
+def _of_all_rows(finding: Finding) -> bool:
+    return finding.check == "score_loss" and finding.group is None and finding.student is not None
+
+
 def _score(finding: Finding) -> dict[str, Any]:
     name = words.score(finding) or words.check_title(finding.check)
     return {
         "title": name[:1].upper() + name[1:],
-        "note": words.UNITS.get(finding.unit, ""),
+        "note": words.unit_name(finding),
         "teacher": words.own(finding, finding.teacher),
         "student": words.own(finding, finding.student),
         "teacher_spread": "",
@@ -101,6 +109,8 @@ def _score(finding: Finding) -> dict[str, Any]:
 def _audit_error(report: Mapping[str, Any], teacher: Mapping[str, Any], found: list[Finding]) -> dict[str, Any]:
     line: Mapping[str, Any] = next((x for x in report.get("shortlist", ()) if x["key"] == chosen(report)), {})
     before = teacher.get("error_audit") or {}
+    if errors.of_numbers(report):
+        return _rmse(report, line, before, found)
     loss = next((f for f in found if f.check == "accuracy_loss" and f.estimate is not None), None)
     student = line.get("error_audit") or sections.error_of(loss, (report.get("policy") or {}).get("confidence"))
     if not student and loss is not None and loss.student is not None:
@@ -110,18 +120,37 @@ def _audit_error(report: Mapping[str, Any], teacher: Mapping[str, Any], found: l
         "note": "share of rows decided wrongly; interval of each",
         "teacher": numbers.percent(before.get("value"), 2),
         "student": numbers.percent(student.get("value"), 2) if chosen(report) else NOBODY,
-        "teacher_spread": sections.percent_interval(before),
-        "student_spread": sections.percent_interval(student),
-        "ratio": _difference(student.get("value"), before.get("value")),
+        "teacher_spread": errors.interval(before),
+        "student_spread": errors.interval(student),
+        "ratio": _difference(student.get("value"), before.get("value"), report),
         "words": f"tested: {words.measured(loss)}" if loss else "",
     }
 
 
-def _difference(student: float | None, teacher: float | None) -> str:
+def _rmse(
+    report: Mapping[str, Any], line: Mapping[str, Any], before: Mapping[str, Any], found: list[Finding]
+) -> dict[str, Any]:
+    """The same of a regression: the root mean squared error in the target's unit."""
+    tested = next((f for f in found if _of_all_rows(f) and f.options.get("metric") == "rmse" and f.required), None)
+    ours, more = line.get("error_audit") or {}, line.get("loss") or {}
+    sign = "+" if (more.get("estimate") or 0.0) > 0 else ""
+    return {
+        "title": f"{errors.title(report)}, audit split",
+        "note": "in the target's own unit; interval of each",
+        "teacher": errors.value(before, report),
+        "student": errors.value(ours, report) if chosen(report) else NOBODY,
+        "teacher_spread": errors.interval(before),
+        "student_spread": errors.interval(ours),
+        "ratio": sign + errors.value(more, report),
+        "words": f"tested: {words.measured(tested)}" if tested else errors.interval(more),
+    }
+
+
+def _difference(student: float | None, teacher: float | None, report: Mapping[str, Any]) -> str:
     if student is None or teacher is None:
         return numbers.MISSING
     sign = "+" if student > teacher else ""
-    return f"{sign}{numbers.points(student - teacher, 2)}"
+    return f"{sign}{errors.search_step(student - teacher, report)}"
 
 
 def _quantities(ours: Mapping[str, Reading], theirs: Mapping[str, Reading]) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from autodistill.records import Finding
-from autodistill.report import against, dossier, words
+from autodistill.report import against, dossier, errors, words
 from autodistill.report.sentences import sentence
 
 MISSING = "Not recorded."
@@ -56,13 +56,18 @@ def _front_matter(report: Mapping[str, Any], findings: list[Finding]) -> str:
         "pipeline_tag": task,
         "tags": ["knowledge-distillation", "autodistill", "audited"],
     }
-    if accuracy is not None:
+    kind, value, unit = "accuracy", accuracy, ""
+    if not data.get("classes"):
+        scores = (f for f in findings if f.check == "score_loss" and f.group is None and f.student is not None)
+        value = next((f.student for f in scores if f.options.get("metric") == "rmse"), None)
+        kind, unit = "rmse", f", {errors.unit(report)}"
+    if value is not None:
         result = {
             "task": {"type": task},
             "dataset": {"name": str(data.get("table")), "type": "tabular", "split": "audit"},
-            "metrics": [{"type": "accuracy", "value": round(accuracy, 6), "name": "accuracy, audit split"}],
+            "metrics": [{"type": kind, "value": round(value, 6), "name": f"{kind}, audit split{unit}"}],
         }
-        head |= {"metrics": ["accuracy"], "model-index": [{"name": str(report["name"]), "results": [result]}]}
+        head |= {"metrics": [kind], "model-index": [{"name": str(report["name"]), "results": [result]}]}
     return f"---\n{yaml.safe_dump(head, sort_keys=False, allow_unicode=True)}---"
 
 

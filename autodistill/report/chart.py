@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from autodistill.records import Candidate, Entry, Finding, Reading
-from autodistill.report import names, numbers, sentences
+from autodistill.report import errors, names, numbers, sentences
 
 AXES = ("latency", "latency@32", "size", "energy", "parameters", "macs")
 SCREENED = {"PASS": "meets", "INCONCLUSIVE": "undetermined", "FAIL": "fails", "BROKEN": "broken"}
@@ -29,7 +29,10 @@ SHOWN = 800  # points and rows on the page, so that it stays under 2 MB; candida
 def entries(report: Mapping[str, Any]) -> list[Entry]:
     """The candidates of a report as records, in order of their number, readings as ``readings`` names them."""
     found = [msgspec.convert(entry, Entry) for entry in report.get("entries", ())]
-    found = [replace(entry, readings=tiered(entry.readings)) for entry in found]
+    found = [
+        replace(entry, readings=tiered(entry.readings), findings=errors.named(entry.findings, report))
+        for entry in found
+    ]
     return sorted(found, key=lambda entry: (entry.candidate.number, entry.candidate.key))
 
 
@@ -43,9 +46,11 @@ def tiered(read: Mapping[str, Reading]) -> dict[str, Reading]:
     return {f"energy_uJ.{r.source}" if name == "energy" else name: r for name, r in read.items()}
 
 
-def findings(plain: Any) -> list[Finding]:
-    """Findings as records, fit to be shown: without the figures of very small groups."""
-    return [withheld(finding) for finding in msgspec.convert(plain or [], list[Finding])]
+def findings(plain: Any, report: Mapping[str, Any] | None = None) -> list[Finding]:
+    """Findings as records, fit to be shown: without the figures of very small groups, in the unit that ``report`` gives
+    the target."""
+    found = [withheld(finding) for finding in msgspec.convert(plain or [], list[Finding])]
+    return list(errors.named(found, report or {}))
 
 
 def withheld(finding: Finding) -> Finding:
@@ -132,26 +137,37 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         role = "finalist" if key == report.get("finalist") else role
         role = "certified" if key == report.get("certified") else role
         points.append(
-            _point("candidate", f"No. {entry.candidate.number}", entry.error, entry.readings, scales, partly(entry))
+            _point(
+                ("candidate", f"No. {entry.candidate.number}"),
+                entry.error,
+                entry.readings,
+                scales,
+                report,
+                partly(entry),
+            )
             | {"key": key, "number": entry.candidate.number, "family": entry.candidate.family, "role": role}
             | {"screening": screening(entry), "front": key in front, "why": names.shorten(why(entry))}
             | {"settings": names.settings(entry.candidate), "name": names.candidate_name(entry.candidate)}
         )
     for control in report.get("controls", ()):
         if control["name"] != "teacher":
-            points.append(_standing("control", control.get("title", control["name"]), control, scales))
+            points.append(_standing("control", control.get("title", control["name"]), control, scales, report))
     teacher = report.get("teacher") or {}
     if teacher:
-        points.append(_standing("teacher", f"Teacher: {teacher.get('name', 'not named')}", teacher, scales))
-    return {"axes": scales, "points": points, "screening": SCREEN_WORDS}
+        points.append(_standing("teacher", f"Teacher: {teacher.get('name', 'not named')}", teacher, scales, report))
+    by, unit = (1, "sd") if errors.of_numbers(report) else (100, "%")
+    error = {"by": by, "unit": unit, "title": errors.title(report), "places": 3 if by == 1 else 1}
+    return {"axes": scales, "points": points, "screening": SCREEN_WORDS, "error": error}
 
 
-def _standing(kind: str, name: str, record: Mapping[str, Any], scales: list[dict[str, Any]]) -> dict[str, Any]:
+def _standing(
+    kind: str, name: str, record: Mapping[str, Any], scales: list[dict[str, Any]], report: Mapping[str, Any]
+) -> dict[str, Any]:
     """A control or the teacher as a point."""
     error = record.get("error", record.get("error_search"))
     candidate = record.get("candidate")
     lines = names.settings(msgspec.convert(candidate, Candidate)) if candidate else []
-    point = _point(kind, name, error, readings(record.get("readings")), scales)
+    point = _point((kind, name), error, readings(record.get("readings")), scales, report)
     return point | {
         "key": "",
         "number": None,
@@ -166,11 +182,11 @@ def _standing(kind: str, name: str, record: Mapping[str, Any], scales: list[dict
 
 
 def _point(
-    kind: str,
-    label: str,
+    what: tuple[str, str],
     error: float | None,
     read: Mapping[str, Reading],
     scales: list[dict[str, Any]],
+    report: Mapping[str, Any],
     when: str = "",
 ) -> dict[str, Any]:
     place = {}
@@ -181,8 +197,9 @@ def _point(
         status = f" ({reading.status.replace('_', ' ')})" if reading and reading.status != "ok" and known else ""
         at = reading.value / axis["by"] if reading is not None and reading.value is not None else None
         place[axis["key"]] = {"at": at, "text": text + status}
-    error_text = "not known" if error is None else f"{numbers.percent(error, 2)} of search rows{when and f', {when}'}"
-    return {"kind": kind, "label": label, "error": error, "error_text": error_text, "x": place}
+    of = "on the search split" if errors.of_numbers(report) else "of search rows"
+    error_text = "not known" if error is None else f"{errors.search(error, report)} {of}{when and f', {when}'}"
+    return {"kind": what[0], "label": what[1], "error": error, "error_text": error_text, "x": place}
 
 
 def in_sight(points: list[dict[str, Any]]) -> list[dict[str, Any]]:

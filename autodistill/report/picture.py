@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from autodistill.report import chart, numbers
+from autodistill.report import chart, errors
 
 KINDS = {  # what a point is: its mark, its colour, its name in the legend
     "stopped": ("v", "#b9c0c7", "stopped early"),
@@ -33,7 +33,7 @@ def front(report: Mapping[str, Any]) -> bytes:
     axes = figure.subplots()
     axis = data["axes"][0] if data["axes"] else {"key": "", "label": "no reading", "unit": ""}
     known = [p for p in data["points"] if p["error"] is not None and p["x"].get(axis["key"], {}).get("at")]
-    points = [p | {"place": (p["x"][axis["key"]]["at"], 100 * p["error"])} for p in known]
+    points = [p | {"place": (p["x"][axis["key"]]["at"], data["error"]["by"] * p["error"])} for p in known]
     near = chart.in_sight(points)
     for kind in KINDS:
         _scatter(axes, [p for p in near if _kind(p) == kind], kind)
@@ -41,7 +41,7 @@ def front(report: Mapping[str, Any]) -> bytes:
     _frame(axes, axis, report, bool(points))
     _names(axes, near)
     beyond = [p for p in points if p not in near]
-    far = [f"{p['label']}: {numbers.percent(p['error'])}" for p in beyond if p["kind"] == "control"]
+    far = [f"{p['label']}: {errors.search(p['error'], report, 1)}" for p in beyond if p["kind"] == "control"]
     early = sum(p["kind"] != "control" for p in beyond)
     far += [f"{early} that {'was' if early == 1 else 'were'} stopped early"] if early else []
     if far:
@@ -56,7 +56,8 @@ def front(report: Mapping[str, Any]) -> bytes:
 
 def _frame(axes: Any, axis: Mapping[str, Any], report: Mapping[str, Any], filled: bool) -> None:
     axes.set_xlabel(f"{axis['label']} ({axis['unit']})" if axis["unit"] else axis["label"], color=INK)
-    axes.set_ylabel("Error on the search split (%)", color=INK)
+    unit = "standard deviations of the target" if errors.of_numbers(report) else "%"
+    axes.set_ylabel(f"{errors.title(report)}, search split ({unit})", color=INK, fontsize=9)
     name = _short(str(report.get("title") or report.get("name", "")), 56)
     decision = report["verdict"]["decision"]
     axes.set_title(f"{name} · {decision}", loc="left", fontsize=11, color=INK, pad=10, parse_math=False)

@@ -73,8 +73,7 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
     about = report.get("data") or {}
     groups_, splits = about.get("groups") or {}, about.get("splits") or {}
     return {
-        "facts": [(key, plain(about.get(key))) for key in ("table", "rows", "positive", "favourable")]
-        + [("classes", ", ".join(map(str, about.get("classes") or ())) or numbers.MISSING)],
+        "facts": _facts(about),
         "splits": [(name, numbers.count(splits[name])) for name in sorted(splits, key=_order)],
         "groups": [
             (
@@ -89,6 +88,18 @@ def data(report: Mapping[str, Any]) -> dict[str, Any]:
         "leakage": [(name, plain(value)) for name, value in terms.leaks(about.get("leakage") or {})],
         "notes": [str(note) for note in about.get("notes") or ()],
     }
+
+
+def _facts(about: Mapping[str, Any]) -> list[tuple[str, str]]:
+    if about.get("classes"):
+        told = [(key, plain(about.get(key))) for key in ("table", "rows", "positive", "favourable")]
+        return [*told, ("classes", ", ".join(map(str, about["classes"])))]
+    told = [(key, plain(about[key])) for key in ("table", "rows", "target") if about.get(key) is not None]
+    return [
+        *told,
+        ("task", "a regression: the target is a number"),
+        ("unit", str(about.get("unit") or numbers.MISSING)),
+    ]
 
 
 def _order(split: str) -> int:

@@ -9,13 +9,6 @@ from autodistill.records import Entry, Finding, Reading
 from autodistill.report import bars, chart, errors, names, numbers, sentences, terms, words
 
 
-def percent_interval(value: Mapping[str, Any] | None) -> str:
-    """``[low, high]`` of a share, in percent; empty where there is none."""
-    if not value or value.get("low") is None or value.get("high") is None:
-        return ""
-    return f"[{numbers.fixed(100 * value['low'], 2)}, {numbers.fixed(100 * value['high'], 2)}]"
-
-
 def error_of(loss: Finding | None, confidence: float | None) -> dict[str, float]:
     """The student's share of wrong decisions, from the finding about its loss, with Wilson limits; empty if unknown."""
     if loss is None or loss.student is None or loss.rows <= 0 or words.rate(loss) != words.RATES["accuracy"]:

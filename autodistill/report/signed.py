@@ -25,7 +25,7 @@ def write_papers(folder: Path, report: Mapping[str, Any], statements: Sequence[M
     """The model card (``README.md``) and the bill of materials (``bom.cdx.json``) of a run with a student."""
     if "student.onnx" not in (report.get("files") or {}):
         return ()
-    found = chart.findings(report.get("findings"))
+    found = chart.findings(report.get("findings"), report)
     text = card.card({**report, "statements": list(statements)}, found)
     document = msgspec.json.format(encode(bom.bom(report, found)), indent=1) + b"\n"
     return _replace(folder / "README.md", text.encode()), _replace(folder / "bom.cdx.json", document)

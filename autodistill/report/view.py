@@ -12,6 +12,7 @@ from autodistill.report import (
     chart,
     decided,
     dossier,
+    errors,
     nights,
     numbers,
     plain,
@@ -63,7 +64,7 @@ SAW = {
 
 def page(report: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that the template needs, from a report's plain values."""
-    found = chart.findings(report.get("findings"))
+    found = chart.findings(report.get("findings"), report)
     splits = attributed.by_stem(chart.findings(report.get("attribution")))
     audit = report.get("kind") == AUDIT
     reading, over = to_read.section(report), nights.section(report)
@@ -71,6 +72,8 @@ def page(report: Mapping[str, Any]) -> dict[str, Any]:
     absent |= frozenset() if over else {"nights"}
     return {
         "audit": audit,
+        "numbers": errors.of_numbers(report),
+        "error_title": errors.title(report),
         "contents": [(id_, name) for id_, name in SECTIONS if id_ not in absent],
         "head": _head(report),
         "verdict": _verdict(report, found),

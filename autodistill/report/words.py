@@ -162,12 +162,17 @@ def amount(finding: Finding, value: float | None, unit: bool = True) -> str:
         return words if unit else numbers.fixed(100 * value)
     if finding.unit == "ratio" and finding.check in CHECKS:
         return numbers.fixed(value, 2)
-    if finding.unit in UNITS or finding.unit == "share":
-        text, name = numbers.alike(value, reference_size(finding)), UNITS.get(finding.unit, "")
+    if finding.unit in UNITS or finding.check in CHECKS:
+        text, name = numbers.alike(value, reference_size(finding)), unit_name(finding)
         return f"{text}{numbers.NARROW}{name}" if unit and name else text
     by, name = numbers.scale(finding.unit, reference_size(finding))
     number = numbers.digits(value / by)
     return f"{number}{numbers.NARROW}{name}" if unit and name else number
+
+
+def unit_name(finding: Finding) -> str:
+    """The unit of a check in words: one that we know, else as it is given (a target's own)."""
+    return UNITS.get(finding.unit, "" if finding.unit == "share" else finding.unit)
 
 
 def reference_size(finding: Finding) -> float:
@@ -230,9 +235,9 @@ def bound(finding: Finding) -> str:
     if value is None or finding.unit == "share":
         fine = value is not None and abs(round(1000 * value) - 1000 * value) > 1e-9
         return numbers.points(value, 2) if fine and finding.quantity not in PLAIN_SHARES else amount(finding, value)
-    if finding.unit not in UNITS:
+    if finding.unit == "ratio" or (finding.unit not in UNITS and finding.check not in CHECKS):
         return amount(finding, value)
-    return f"{numbers.digits(value)}{numbers.NARROW}{UNITS[finding.unit]}".rstrip(numbers.NARROW)
+    return f"{numbers.digits(value)}{numbers.NARROW}{unit_name(finding)}".rstrip(numbers.NARROW)
 
 
 def outcome(finding: Finding) -> str:

@@ -58,7 +58,10 @@ def controls(
 
 
 def _made(shop: Workshop, name: str, control: Any, candidate: Candidate) -> Beside:
-    said = {"name": name, "title": control.title, "what": control.what, "candidate": candidate}
+    title, what = control.title, control.what
+    if not shop.dataset.classes:
+        title, what = getattr(control, "of_numbers", (title, what))
+    said = {"name": name, "title": title, "what": what, "candidate": candidate}
     try:
         path = twins.trained(shop, candidate, twins.home_of(shop, name, candidate))
         readings = shop.lab.first(shop.reading_key(candidate), path)

@@ -44,13 +44,14 @@ def better(one: Entry | None, other: Entry, choose: str) -> Entry | None:
     return other if one is None or cost < _value(verdict.reading(one.readings, choose)) else one
 
 
-def best_so_far(best: Entry | None, choose: str) -> str:
+def best_so_far(best: Entry | None, choose: str, classes: bool = True) -> str:
     """The best screened candidate in a few words, for a progress line."""
     if best is None:
         return ""
     cost = verdict.reading(best.readings, choose)
     size = "" if cost is None or cost.value is None else f", {cost.value:,.0f} {cost.unit}"
-    return f"best so far: {best.candidate.family}, error {100 * (best.error or 0):.2f} %{size}"
+    error = f"{100 * (best.error or 0):.2f} %" if classes else f"{best.error or 0:.4f} sd"
+    return f"best so far: {best.candidate.family}, error {error}{size}"
 
 
 def _value(reading: Reading | None) -> float:
@@ -93,7 +94,7 @@ def compose(
         "attribution": plain(split.findings),
         "attribution_reason": split.reason,
         "rows_to_read": _to_read(shop, found, split),
-        "worth": worth(shop, found, controls, split),
+        "worth": worth(shop, found, controls, split, spec.data.unit),
         "fairlearn": _fairlearn(shop, found),
         "rejected_because": decided.rejected(every),
         "policy": _policy(spec),
@@ -205,6 +206,8 @@ def _data(spec: Spec, shop: Workshop, made: Prepared) -> dict[str, Any]:
     dataset = shop.dataset
     return {
         "table": str(spec.data.table),
+        "target": spec.data.target,
+        "unit": spec.data.unit,
         "split_column": spec.data.split if isinstance(spec.data.split, str) else None,
         "threshold": spec.data.threshold,
         "rows": len(dataset.y),

@@ -61,6 +61,7 @@ class Compressing:
             rows=lambda: {**shop.calibration, **self._further(shop.calibration)},
             error=lambda data: shop.error(self.predict(data, "search"), "search"),
             teacher_error=shop.error(shop.teacher_predictions("search"), "search"),
+            numbers=not shop.dataset.classes,
             smaller=self._smaller(),
         )
 

@@ -152,7 +152,7 @@ class Pump:
         by_clock = None if deadline is None else max(0.0, deadline - time.monotonic())
         by_count = None if total is None else (total - done) * pace
         left = min((one for one in (by_clock, by_count) if one is not None), default=None)
-        best = compose.best_so_far(self._best, self.spec.policy.choose)
+        best = compose.best_so_far(self._best, self.spec.policy.choose, bool(self.shop.dataset.classes))
         self.watch(Progress(phase="search", text="searching", done=done, total=total, seconds_left=left, best=best))
 
 

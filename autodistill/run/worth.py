@@ -1,5 +1,6 @@
 """Was distillation worth it? In a sentence with an interval."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from autodistill.jobs import Workshop
@@ -11,10 +12,13 @@ from autodistill.run.ordered import Certification
 ONE_TWIN = "One twin, one seed: about this artefact, not about the recipe."
 
 
-def worth(shop: Workshop, found: Certification, controls: list[Beside], split: Attributed) -> dict[str, Any]:
-    """The finalist against its label-only twin, on the same audit rows; and over seeds, where several were trained."""
+def worth(
+    shop: Workshop, found: Certification, controls: list[Beside], split: Attributed, unit: str | None = None
+) -> dict[str, Any]:
+    """The finalist against its label-only twin, on the same audit rows; and over seeds, where several were trained.
+    ``unit``: what the target of a regression counts."""
     recipe = _over_seeds(split)
-    if found.finalist is None or found.refused or not shop.dataset.classes:
+    if found.finalist is None or found.refused:
         return {}
     candidate = found.finalist.entry.candidate
     if candidate.loss == "none":
@@ -25,17 +29,7 @@ def worth(shop: Workshop, found: Certification, controls: list[Beside], split: A
     student = beside.wrong(shop, beside.audit_predictions(shop, candidate))
     alone, teacher = beside.wrong(shop, twin.predictions), beside.wrong(shop, shop.teacher_predictions("audit"))
     gain = rates.difference(alone, student, shop.policy.alpha)
-    size = f"{100 * abs(gain['estimate']):.2f} points"
-    spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
-    way = "more" if gain["estimate"] >= 0 else "less"
-    if gain["low"] > 0:
-        words = (
-            f"Yes: distillation made it {size} more accurate {spread} than the same student trained on labels alone."
-        )
-    elif gain["high"] < 0:
-        words = f"No: distillation cost {size} of accuracy {spread} against the same student trained on labels alone."
-    else:
-        words = f"No clear difference: the twin trained on labels alone errs {size} {way} often {spread}."
+    words = _of_classes(gain) if shop.dataset.classes else _of_numbers(gain, unit or "units of the target")
     return {
         "student_loss": rates.difference(student, teacher, shop.policy.alpha)["estimate"],
         "twin_loss": rates.difference(alone, teacher, shop.policy.alpha)["estimate"],
@@ -43,6 +37,30 @@ def worth(shop: Workshop, found: Certification, controls: list[Beside], split: A
         "recipe": recipe.get("recipe"),
         "sentence": f"{words} {recipe['about']}",
     }
+
+
+def _of_classes(gain: Mapping[str, Any]) -> str:
+    size = f"{100 * abs(gain['estimate']):.2f} points"
+    spread = f"[{100 * gain['low']:.2f}, {100 * gain['high']:.2f}]"
+    way = "more" if gain["estimate"] >= 0 else "less"
+    if gain["low"] > 0:
+        return f"Yes: distillation made it {size} more accurate {spread} than the same student trained on labels alone."
+    if gain["high"] < 0:
+        return f"No: distillation cost {size} of accuracy {spread} against the same student trained on labels alone."
+    return f"No clear difference: the twin trained on labels alone errs {size} {way} often {spread}."
+
+
+def _of_numbers(gain: Mapping[str, Any], unit: str) -> str:
+    """Of a regression: by how much the root mean squared error is smaller than the twin's."""
+    size = f"{abs(gain['estimate']):.3g} {unit}"
+    spread = f"[{gain['low']:.3g}, {gain['high']:.3g}]"
+    way = "larger" if gain["estimate"] >= 0 else "smaller"
+    if gain["low"] > 0:
+        return f"Yes: by distillation its root mean squared error is {size} smaller {spread} than from labels alone."
+    if gain["high"] < 0:
+        return f"No: by distillation its root mean squared error is {size} larger {spread} than from labels alone."
+    same = "No clear difference: the root mean squared error of the twin trained on labels alone is"
+    return f"{same} {size} {way} {spread}."
 
 
 def _over_seeds(split: Attributed) -> dict[str, Any]:

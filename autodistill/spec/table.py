@@ -173,3 +173,5 @@ def _roles(data: DataSpec, node: Node) -> None:
     for key in ("positive", "favourable", "threshold"):
         if data.task == "regression" and getattr(data, key) is not None:
             raise SpecError(f"{key} in a regression", where=node.where((key,)), do="leave it out")
+    if data.unit is not None and data.task != "regression":
+        raise SpecError("a unit, and the target has classes", where=node.where(("unit",)), do="leave it out")

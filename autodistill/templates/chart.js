@@ -49,7 +49,7 @@
     const span = d3.extent(xs), pad = log ? Math.pow(span[1] / span[0], 0.06) || 1.1 : (span[1] - span[0]) * 0.06 || 1;
     const x = (log ? d3.scaleLog() : d3.scaleLinear()).clamp(true).range([margin.left, size.width - margin.right]);
     x.domain(log ? [span[0] / Math.max(pad, 1.08), span[1] * Math.max(pad, 1.08)] : [Math.min(0, span[0]), span[1] + pad]);
-    const ys = near.filter((p) => p.error !== null).map((p) => 100 * p.error);
+    const ys = near.filter((p) => p.error !== null).map((p) => data.error.by * p.error);
     const low = d3.min(ys) ?? 0, high = d3.max(ys) ?? 1, gap = (high - low) * 0.07 || 0.5;
     return { x, log, y: d3.scaleLinear([Math.max(0, low - gap), high + gap], [size.height - margin.bottom, margin.top]).clamp(true), near: new Set(near) };
   }
@@ -73,9 +73,9 @@
       bottom.tickValues(b / a < 10 ? d3.ticks(a, b, ticks) : marks).tickFormat((v) => d3.format(",~g")(+v.toPrecision(3)).replace("−", "−"));
     } else bottom.ticks(ticks);
     svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(0,${size.height - margin.bottom})`).call(bottom);
-    svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(s.y).ticks(6).tickSizeOuter(0).tickSizeInner(-(size.width - margin.left - margin.right)).tickPadding(8).tickFormat((v) => `${v}\u202f%`));
+    svg.append("g").attr("aria-hidden", "true").attr("transform", `translate(${margin.left},0)`).call(d3.axisLeft(s.y).ticks(6).tickSizeOuter(0).tickSizeInner(-(size.width - margin.left - margin.right)).tickPadding(8).tickFormat((v) => `${+v.toPrecision(6)}${data.error.unit === "%" ? "\u202f%" : ""}`));
     svg.append("text").attr("class", "title").attr("x", size.width - margin.right).attr("y", size.height - 6).attr("text-anchor", "end").text(`${axis.label}${axis.unit ? `, ${axis.unit}` : ""} →`);
-    svg.append("text").attr("class", "title").attr("x", 0).attr("y", 12).text("↑ Error, search split");
+    svg.append("text").attr("class", "title").attr("x", 0).attr("y", 12).text(`↑ ${data.error.title}, search split${data.error.unit === "%" ? "" : `, ${data.error.unit}`}`);
   }
 
   function draw() {
@@ -88,7 +88,7 @@
     tip.hidden = true;
     if (!known.length) { $("chart-note").textContent = "No candidate, control or teacher has both an error and this reading."; return; }
     const s = scales(known, axis, size, margin), at = (p) => s.x(p.x[axis.key].at);
-    const up = (p) => (p.error === null ? margin.top - 18 : s.y(100 * p.error));
+    const up = (p) => (p.error === null ? margin.top - 18 : s.y(data.error.by * p.error));
     axesAndTitles(s, axis, size, margin);
     if (untrained) {
       svg.append("rect").attr("class", "strip").attr("x", margin.left).attr("y", margin.top - 30).attr("width", size.width - margin.left - margin.right).attr("height", 24);
@@ -121,7 +121,7 @@
     for (const p of d3.sort(points.filter((q) => q.kind !== "candidate" || q.role === "certified" || q.role === "finalist"), (q) => (q.kind === "candidate" ? 0 : q.kind === "teacher" ? 1 : 2))) {
       let text = p.kind === "candidate" ? p.role : p.kind === "teacher" ? "teacher" : p.label;
       if (text.length > 26) text = text.slice(0, 25) + "…";
-      if (!near.has(p)) text += `: ${d3.format(".1f")(100 * p.error)}\u202f%, off the scale`;
+      if (!near.has(p)) text += `: ${d3.format(`.${data.error.places}f`)(data.error.by * p.error)}\u202f${data.error.unit}, off the scale`;
       const width = text.length * 6.4, x = at(p), y = up(p);
       const places = [[x + 13, y + 4, "start"], [x - 13, y + 4, "end"], [x + 6, y - 13, "start"], [x + 6, y + 20, "start"]];
       for (const [px, py, anchor] of places) {
