@@ -9,7 +9,7 @@ import msgspec
 from autodistill.cli import audited
 from autodistill.cli.display import console, duration
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.report import attribution, comparison, errors, model, sentence, shorten
+from autodistill.report import attribution, comparison, errors, group_words, model, sentence, shorten
 
 MARK = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCLUSIVE", "BROKEN": "BROKEN"}
 STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow", "BROKEN": "red"}
@@ -18,7 +18,8 @@ STYLE = {"PASS": "bold green", "FAIL": "bold red", "INCONCLUSIVE": "bold yellow"
 def name(candidate: Candidate) -> str:
     """A candidate in a few words: family, shape, loss."""
     shape = " ".join(f"{k}={v}" for k, v in candidate.student.items() if v is not None)
-    return f"{candidate.family} {shape} {candidate.precision} {candidate.loss}".replace("  ", " ")
+    fair = " ".join(f"{k}={v}" for k, v in candidate.fairness.items())
+    return f"{candidate.family} {shape} {candidate.precision} {candidate.loss} {fair}".replace("  ", " ").strip()
 
 
 def entries(found: Mapping[str, Any]) -> list[Entry]:
@@ -41,6 +42,8 @@ def summary(found: Mapping[str, Any], folder: Path) -> None:
         out.print(f"Was distillation worth it? {found['worth']['sentence']}")
     if attribution(found):
         out.print(attribution(found))
+    if (found.get("group_data") or {}).get("candidates"):
+        out.print(" ".join(group_words(found)))
     floor = (found["measure"] or {}).get("runtime_floor")
     if floor and floor["value"]:
         out.print(f"Runtime floor (a graph of one node): {floor['value']:.1f} {floor['unit']} a call.")
@@ -159,4 +162,7 @@ def _costs(readings: Mapping[str, Any]) -> tuple[str, str, str, str]:
         return "–" if reading is None or reading["value"] is None else f"{reading['value'] / scale:,.{digits}f}"
 
     energy = next((key for key in readings if key.startswith("energy")), "energy")
-    return value("latency", 1, 1), value("latency_ratio", 1, 2), value("size", 1000, 1), value(energy, 1, 3)
+    ratio = (readings.get("latency_ratio") or {}).get("value")
+    small = ratio is not None and ratio < 0.1  # two places would leave nothing of it
+    times = value("latency_ratio", 1, 4 if small else 2)
+    return value("latency", 1, 1), times, value("size", 1000, 1), value(energy, 1, 3)

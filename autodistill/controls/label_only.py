@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from autodistill.records import Candidate
+from autodistill.space import fairness
 
 
 @dataclass(frozen=True)
@@ -17,4 +18,5 @@ class LabelOnly:
         """The same candidate with loss ``none``; None if the finalist was trained without its teacher."""
         if finalist.loss == "none":
             return None
-        return replace(finalist, loss="none", distill={}, parameters={})
+        fair = fairness.told(finalist.fairness, "none", "gradient")  # a fitted one has no option that it could not have
+        return replace(finalist, loss="none", distill={}, fairness=fair, parameters={})

@@ -11,12 +11,12 @@ import numpy as np
 
 from autodistill import export, plugins
 from autodistill.inputs import Encoding, Shapes
-from autodistill.jobs import checkpoints, taught
+from autodistill.jobs import checkpoints, fair, taught
 from autodistill.jobs.checkpoints import Checkpoint
 from autodistill.jobs.files import write
 from autodistill.jobs.workshop import Workshop
 from autodistill.losses import blended
-from autodistill.records import Artefact, Candidate, canonical, digest, encode
+from autodistill.records import Artefact, Candidate, FloatArray, canonical, digest, encode
 from autodistill.space import Training
 
 if TYPE_CHECKING:
@@ -141,6 +141,10 @@ def _objective(candidate: Candidate, shop: Workshop, network: Any, rows: "Rows")
         own = network.eval().features(first.numeric, first.codes)
         shapes = replace(shapes, student_width=own.shape[1], teacher_width=rows.teacher_features.shape[1])
     loss = plugins.build("losses", candidate.loss, candidate.distill).build(shapes)
+    if rows.group is not None:
+        from autodistill import train
+
+        loss = train.GroupDro(loss, int(rows.group.max()) + 1, candidate.fairness["dro"])
     return loss.to(shop.device) if hasattr(loss, "parameters") else loss
 
 
@@ -172,7 +176,8 @@ def _fit(candidate: Candidate, shop: Workshop, home: Path) -> Made:
     loss = plugins.build("losses", candidate.loss, candidate.distill)
     encoding = shop.encoding_of(candidate)
     matrix = shop.matrix(encoding)
-    rows = _with_unlabelled(matrix, _soft(loss, shop), loss, encoding, shop)
+    logits, weight = fair.fitted(candidate, shop)
+    rows = _with_unlabelled(matrix, _soft(loss, shop, logits), weight, loss, encoding, shop)
     model = family.build(encoding.shapes(shop.outputs), shop.outputs).fit(*rows)
     artefact = export.wrap(encoding, model.onnx(), shop.answer, home / STUDENT)
     expected = model.predict_proba(matrix[: len(next(iter(shop.calibration.values())))])
@@ -192,23 +197,24 @@ def _found(home: Path) -> Made | None:
     return (artefact, {"whole": True}) if whole else None
 
 
-def _soft(loss: Any, shop: Workshop) -> Any:
+def _soft(loss: Any, shop: Workshop, logits: FloatArray) -> Any:
     """What a family that is fitted learns: the teacher's tempered shares and the labels, blended (``none``: labels)."""
     y = shop.dataset.y[shop.dataset.splits["train"]]
     share = getattr(loss, "teacher_weight", 0.0)
     if not shop.dataset.classes:
-        return share * shop.teacher_logits + (1.0 - share) * np.asarray(y, np.float32)[:, None]
-    return blended(shop.teacher_logits, y, getattr(loss, "temperature", 1.0), share)
+        return share * logits + (1.0 - share) * np.asarray(y, np.float32)[:, None]
+    return blended(logits, y, getattr(loss, "temperature", 1.0), share)
 
 
-def _with_unlabelled(matrix: Any, soft: Any, loss: Any, encoding: Encoding, shop: Workshop) -> tuple[Any, Any, Any]:
+def _with_unlabelled(
+    matrix: Any, soft: Any, weight: FloatArray | None, loss: Any, encoding: Encoding, shop: Workshop
+) -> tuple[Any, Any, Any]:
     """Rows, what is to be learned of them, and weights; with the rows without label where the teacher has a say."""
     if shop.unlabelled is None or not hasattr(loss, "teacher_weight"):
-        return matrix, soft, shop.weight
+        return matrix, soft, weight
     said = taught.labels(shop.unlabelled, shop)
     if shop.dataset.classes:
         said = blended(said, np.zeros(len(said), np.int64), loss.temperature, 1.0)
-    weight = shop.weight
     if weight is not None:
         weight = np.concatenate([weight, np.full(len(said), weight.mean(), weight.dtype)])
     more = encoding.apply_matrix(shop.unlabelled)

@@ -13,6 +13,7 @@ import numpy as np
 from autodistill import plugins, runtime
 from autodistill.errors import RunError
 from autodistill.inputs import Encoding
+from autodistill.jobs import fair
 from autodistill.jobs.files import write
 from autodistill.jobs.perturbed import perturbed
 from autodistill.jobs.workshop import Workshop
@@ -31,14 +32,14 @@ def rows(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
     encoding = shop.encoding_of(candidate)
     known, search = shop.tensors(encoding)
     if candidate.loss == "none":
-        return known.labels_alone(), search
+        return fair.applied(known.labels_alone(), candidate, shop), search
     if "teacher_features" not in getattr(plugins.find("losses", candidate.loss), "needs", ()):
         known = replace(known, teacher_features=None)
     training = Training(**candidate.training)
     known = _joined(known, training, encoding, shop)
     if training.assistant is not None:
         known = replace(known, teacher=_assisted(candidate, training, known, search, shop))
-    return known, search
+    return fair.applied(known, candidate, shop), search
 
 
 def further(training: Training, shop: Workshop) -> Features | None:

@@ -16,7 +16,18 @@ from autodistill.inputs._ranking import rank
 from autodistill.jobs.encoded import encoded
 from autodistill.losses import teacher_logits
 from autodistill.measure import Lab
-from autodistill.records import Candidate, Dataset, Features, Finding, FloatArray, Policy, Predictions, Reading, digest
+from autodistill.records import (
+    Candidate,
+    Dataset,
+    Features,
+    Finding,
+    FloatArray,
+    Policy,
+    Predictions,
+    Reading,
+    digest,
+    encode,
+)
 from autodistill.teacher import Teacher
 
 if TYPE_CHECKING:
@@ -79,6 +90,12 @@ class Workshop:
     def groups(self) -> dict[str, tuple[str, ...]]:
         """Each audited attribute with its known names, sorted."""
         return {name: tuple(sorted(set(map(str, column)) - {""})) for name, column in self.dataset.groups.items()}
+
+    @cached_property
+    def groups_seen(self) -> str:
+        """A digest of the train rows' group columns: what is fitted with their help depends on it."""
+        at = self.dataset.splits["train"]
+        return digest(encode({name: list(map(str, column[at])) for name, column in self.dataset.groups.items()}))
 
     @cached_property
     def constraint_names(self) -> tuple[str, ...]:
@@ -175,6 +192,7 @@ class Workshop:
         if family.readings_depend_on == "architecture":
             return f"{candidate.architecture}-{table}"
         rows = self.dataset.digests["train"] + self.unlabelled_digest
+        rows += self.groups_seen if candidate.fairness else ""
         made_from = digest(f"{self.teacher.digest}/{self.seed}/{rows}".encode())[:8]
         return f"{candidate.key}-{table}-{made_from}"
 

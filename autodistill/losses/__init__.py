@@ -29,7 +29,8 @@ FLOOR = 1e-4  # a forest's zero would be a logit of minus infinity
 class Batch:
     """One batch: ``student`` and ``teacher`` logits [n, C] ([n, 1] values for regression), ``y`` int64 [n] (float32 for
     regression), ``weight`` float32 [n] or None, ``labelled`` bool [n] (None: all; where false ``y`` says nothing),
-    features [n, D] of either side where the loss needs them, ``progress`` of the training in [0, 1]."""
+    features [n, D] of either side where the loss needs them, ``group`` int64 [n] where groups are weighed (−1: none; a
+    loss need not look at it), ``progress`` of the training in [0, 1]."""
 
     student: "Tensor"
     y: "Tensor"

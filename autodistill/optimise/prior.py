@@ -8,7 +8,7 @@ import numpy as np
 
 from autodistill.optimise import ranking, start, values
 from autodistill.records import Candidate, Reading
-from autodistill.space import Branch, Choice, Setting, Space
+from autodistill.space import Branch, Choice, Setting, Space, fairness
 
 FRONT = 12
 """Of an earlier front so many are proposed first."""
@@ -83,6 +83,7 @@ def _given(space: Space, branch: Branch, candidate: Candidate) -> dict[str, Any]
         (f"{branch.label}.", {"precision": branch.precision}, {"precision": candidate.precision}),
         (f"{arm.loss}." if gradient else f"fit.{arm.loss}.", arm.settings, candidate.distill),
         ("", space.training if gradient else {}, candidate.training),
+        ("" if gradient else "fit.", space.fair(arm.loss, branch.trains), _fair(space, arm.loss, branch, candidate)),
     ]
     given: dict[str, Any] = {"family": branch.label, "loss" if gradient else "fit_loss": arm.loss}
     for prefix, settings, had in rooms:
@@ -97,3 +98,10 @@ def _given(space: Space, branch: Branch, candidate: Candidate) -> dict[str, Any]
             else:
                 given[prefix + name] = setting.labels[setting.values.index(value)]
     return given
+
+
+def _fair(space: Space, loss: str, branch: Branch, candidate: Candidate) -> dict[str, Any]:
+    """What a candidate says of fairness, with what is off in it; where nothing is on, how is left open."""
+    off = {name: fairness.OFF[name] for name in space.fair(loss, branch.trains) if name in fairness.OFF}
+    group = {"group_by": None} if fairness.of_groups(candidate.fairness) else {}
+    return {**off, **group, **candidate.fairness}

@@ -73,7 +73,8 @@ class Candidate:
 
     ``student`` holds the family's options and decides the artefact's shape together with ``precision``; ``distill``
     holds the loss's options, ``training`` those of the trainer (empty for families that are fitted). ``seed`` is the
-    replicate index. ``parameters`` are the sampler's own values by dimension, kept for replay. All in canonical form.
+    replicate index. ``fairness`` holds what training does about gaps between groups (what is on; empty: nothing).
+    ``parameters`` are the sampler's own values by dimension, kept for replay. All in canonical form.
     """
 
     number: int
@@ -82,6 +83,7 @@ class Candidate:
     loss: str
     distill: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    fairness: Mapping[str, Any] = field(default_factory=dict)
     precision: str = "fp32"
     seed: int = 0
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -96,20 +98,9 @@ class Candidate:
     @property
     def recipe(self) -> str:
         """Hash of the canonical form without number and replicate: candidates with one recipe are one candidate."""
-        return digest(
-            encode(
-                canonical(
-                    {
-                        "family": self.family,
-                        "student": self.student,
-                        "loss": self.loss,
-                        "distill": self.distill,
-                        "training": self.training,
-                        "precision": self.precision,
-                    }
-                )
-            )
-        )[:12]
+        names = ("family", "student", "loss", "distill", "training", "precision")
+        made = {name: getattr(self, name) for name in (*names, *(("fairness",) if self.fairness else ()))}
+        return digest(encode(canonical(made)))[:12]
 
     @property
     def key(self) -> str:
@@ -266,6 +257,7 @@ class Policy:
     because: str = ""
     rows_shown: Literal["none", "ids"] = "none"
     same_person_may_approve: bool = False
+    group_data_in_training: Literal["allowed", "forbidden"] = "allowed"
     sha256: str = ""
 
     @property

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from autodistill.records import Finding
-from autodistill.report import against, dossier, errors, words
+from autodistill.report import against, dossier, errors, grouped, words
 from autodistill.report.sentences import sentence
 
 MISSING = "Not recorded."
@@ -28,6 +28,7 @@ def card(report: Mapping[str, Any], findings: list[Finding]) -> str:
         "## Model",
         f"Student of {_plain((report.get('teacher') or {}).get('name'))}, one ONNX file that takes raw rows: "
         f"`student.onnx`, sha256 `{(report.get('files') or {}).get('student.onnx', 'not recorded')}`.",
+        *([" ".join(map(_plain, grouped.sentences(report)))] if report.get("group_data") else []),
         "## Data",
         f"{_plain(data.get('table'))}, {data.get('rows', '?')} rows "
         f"({', '.join(f'{k} {v}' for k, v in (data.get('splits') or {}).items())}). "

@@ -14,6 +14,7 @@ import msgspec
 from autodistill import records
 from autodistill.errors import RunError
 from autodistill.report import chart, names, nights, numbers, picture, render
+from autodistill.space import fairness
 
 NEEDED = (
     "verdict",
@@ -129,6 +130,8 @@ def _row(entry: records.Entry, report: Mapping[str, Any]) -> dict[str, Any]:
         "student": records.encode(candidate.student).decode(),
         "distill": records.encode(candidate.distill).decode(),
         "training": records.encode(candidate.training).decode(),
+        "fairness": records.encode(candidate.fairness).decode(),
+        "group_data_in_training": ", ".join(fairness.of_groups(candidate.fairness)),
         "error_search_split": "" if entry.error is None else entry.error,
         "error_at": chart.partly(entry),
     }

@@ -5,13 +5,15 @@ from typing import Any
 
 from autodistill.records import Candidate
 from autodistill.report import numbers
+from autodistill.space import fairness
 
 
 def candidate_name(candidate: Candidate) -> str:
     """A candidate in a few words: ``boosted, leaves 8, trees 40, int8``."""
     options = [f"{key} {_short(value)}" for key, value in sorted(candidate.student.items()) if value is not None]
     precision = [] if candidate.precision == "fp32" else [candidate.precision]
-    return ", ".join([candidate.family, *options, *precision])
+    fair = [f"{key} {_short(value)}" for key, value in sorted(candidate.fairness.items())]
+    return ", ".join([candidate.family, *options, *precision, *fair])
 
 
 def settings(candidate: Candidate) -> list[str]:
@@ -20,6 +22,10 @@ def settings(candidate: Candidate) -> list[str]:
     lines.append(f"loss: {candidate.loss}" + (f" ({_options(candidate.distill)})" if candidate.distill else ""))
     if candidate.training:
         lines.append(f"training: {_options(candidate.training)}")
+    if candidate.fairness:
+        groups = fairness.of_groups(candidate.fairness)
+        said = f"read group columns: {', '.join(groups)}" if groups else "read no group column"
+        lines.append(f"fairness: {_options(candidate.fairness)} ({said})")
     return [*lines, f"seed: {candidate.seed}"]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from autodistill import stats
 from autodistill.records import Entry, Finding, Reading
-from autodistill.report import bars, chart, errors, names, numbers, sentences, terms, words
+from autodistill.report import bars, chart, errors, grouped, names, numbers, sentences, terms, words
 
 
 def error_of(loss: Finding | None, confidence: float | None) -> dict[str, float]:
@@ -174,6 +174,7 @@ def _candidate(entry: Entry, front: set[str], certified: str | None, report: Map
         "key": candidate.key,
         "name": names.candidate_name(candidate),
         "settings": names.settings(candidate),
+        "group_data": grouped.uses(candidate.fairness),
         "family": candidate.family,
         "screening": screened,
         "screening_words": chart.SCREEN_WORDS[screened],

@@ -53,6 +53,10 @@ class _Bench:
         return self.shop.dataset.row_digests[self.shop.dataset.splits["audit"]]
 
     @property
+    def group_features(self) -> bool:
+        return any(name in self.shop.dataset.features for name in self.shop.dataset.groups)
+
+    @property
     def audit_digest(self) -> str:
         return self.shop.dataset.digests["audit"]
 
@@ -98,7 +102,8 @@ def certify(
         Tested(entry=replace(entry, readings=_shipped(shop, entry, readings)), order=order, power=power)
         for order, (entry, power) in enumerate(listed)
     ]
-    watch(Progress(phase="certify", text=f"testing {len(tested)} students on the audit split"))
+    many = "one student" if len(tested) == 1 else f"{len(tested)} students"
+    watch(Progress(phase="certify", text=f"testing {many} on the audit split"))
     shop = replace(shop, teacher_readings=teacher)
     stands = None if champion is None else unattended.standing(shop, champion)
     # Two nights may share their audit rows and differ in what they were trained on: the files make the look, too.

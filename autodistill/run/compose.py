@@ -10,7 +10,7 @@ import numpy as np
 
 from autodistill import auditor, report, verdict
 from autodistill.auditor import exemplars
-from autodistill.jobs import Workshop
+from autodistill.jobs import Workshop, fair
 from autodistill.optimise import Controller
 from autodistill.records import Entry, Reading, digest, plain
 from autodistill.run import beside, decided, rates
@@ -21,6 +21,7 @@ from autodistill.run.environment import environment
 from autodistill.run.folder import write_whole
 from autodistill.run.prepare import Prepared
 from autodistill.run.worth import worth
+from autodistill.space import fairness
 from autodistill.spec import DESCRIPTIVE, Spec
 
 PACKAGES = (
@@ -29,7 +30,8 @@ PACKAGES = (
 )  # fmt: skip
 RULE = (
     "the smallest students (at most 5 of the 30 smallest) whose predicted power on the audit split, from search-split "
-    "rates at a fifth of the look's level, is at least 50 %, or where none has that the one with most; ordered by how "
+    "rates at a fifth of the look's level, is at least 50 %, or where none has that the one with most (of equals the "
+    "safest); ordered by how "
     "safely their worst required test passes on the search split; in the ledger before the audit split is read; tested "
     "in that order by the fallback procedure (Wiens and Dmitrienko 2005)"
 )
@@ -126,7 +128,15 @@ def compose(
         "files": _files(shop, found),
         "notes": [note for note in (found.refused, split.reason and f"attribution: {split.reason}") if note],
     }
-    return {**made_of, "against": report.compared(made_of)}
+    more = {"against": report.compared(made_of), "group_data": report.group_data(made_of, _unknown(shop, every))}
+    return {**made_of, **more}
+
+
+def _unknown(shop: Workshop, entries: Sequence[Entry]) -> dict[str, int]:
+    """Train rows of unknown group under each grouping that some candidate's training used."""
+    fair_ones = [one.candidate.fairness for one in entries if fairness.of_groups(one.candidate.fairness)]
+    used = sorted({one.get("group_by") or "" for one in fair_ones})
+    return {by or " × ".join(shop.dataset.groups): fair.strata(shop.dataset, by or None).unknown for by in used}
 
 
 def _point(entry: Entry, objectives: Iterable[str]) -> list[float]:

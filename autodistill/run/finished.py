@@ -44,6 +44,10 @@ class Finished:
         return splits
 
     @property
+    def group_features(self) -> bool:
+        return any(name in self.found["data"]["features"] for name in self.found["data"]["groups"])
+
+    @property
     def audit_digest(self) -> str:
         return str(self.found["data"]["digests"]["audit"])
 

@@ -17,6 +17,7 @@ from autodistill.auditor import Evidence
 from autodistill.errors import LevelSpentError
 from autodistill.ledger import Ledger, Look, cost
 from autodistill.records import Candidate, Decision, Entry, Finding, Policy, Reading, digest, encode
+from autodistill.space import fairness
 
 LENGTH = 5  # candidates of a shortlist at most
 POWER = 0.5  # predicted, that a candidate needs to be tested
@@ -41,6 +42,10 @@ class Bench(Protocol):
 
     @property
     def audit_digest(self) -> str: ...
+
+    @property
+    def group_features(self) -> bool:
+        """Whether a group column is a feature, which every candidate reads."""
 
     def evidence(self, candidate: Candidate, split: str) -> Evidence:
         """Teacher and this student side by side on the search or the audit split."""
@@ -99,6 +104,7 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     From readings and search-split findings only: whatever else an entry carries is not looked at.
     """
     able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
+    able = [entry for entry in able if may_be_chosen(entry, bench)]
     able.sort(key=lambda entry: (_cost(entry, bench.policy.choose), entry.candidate.key))
     scale = bench.rows["audit"] / bench.rows["search"]
     level = bench.policy.alpha / bench.policy.looks / LENGTH
@@ -110,9 +116,22 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
             break
     listed = [one for one in powers if one[1] >= POWER]
     if not listed and powers:
-        listed = [max(powers, key=lambda one: one[1])]
-    listed.sort(key=lambda one: -auditor.search_z([f for f in one[0].findings if f.split == "search"]))
+        # Where nobody is likely to pass all powers are near 0: the one that comes nearest says most, not the smallest.
+        listed = [max(powers, key=lambda one: (one[1], _safety(one[0])))]
+    listed.sort(key=lambda one: -_safety(one[0]))
     return listed, len(powers)
+
+
+def _safety(entry: Entry) -> float:
+    """How safely the worst required test passes on the search split."""
+    return auditor.search_z([finding for finding in entry.findings if finding.split == "search"])
+
+
+def may_be_chosen(entry: Entry, bench: Bench) -> bool:
+    """Whether the policy lets a candidate of this training be chosen: some forbid group columns in it."""
+    if bench.policy.group_data_in_training == "allowed":
+        return True
+    return not bench.group_features and not fairness.of_groups(entry.candidate.fairness)
 
 
 def _cost(entry: Entry, by: str) -> float:

@@ -6,6 +6,7 @@ from autodistill import plugins
 from autodistill.errors import SpecError
 from autodistill.inputs import MODALITIES, Encoding
 from autodistill.records import Dataset
+from autodistill.space import fairness
 from autodistill.spec import Spec
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ def refuse(spec: Spec, dataset: Dataset) -> None:
     """SpecError for what a search cannot do with this table, before anything is trained."""
     if not dataset.classes:
         _refuse_counts(spec)
+        _refuse_labels(spec)
     modality = plugins.find("inputs", spec.data.input[0]).modality
     for branch in spec.space.branches:
         able = getattr(plugins.find("students", branch.family), "forms", MODALITIES)
@@ -55,6 +57,15 @@ def _refuse_counts(spec: Spec) -> None:
                 where=f"{spec.policy_path}: require",
                 do="require score_loss or score_gap with metric rmse, mae or mean_error, or cvar with squared_error",
             )
+
+
+def _refuse_labels(spec: Spec) -> None:
+    """SpecError where training of a regression would count its labels as classes."""
+    for name in ("reweigh", "trust", "debias"):
+        off = fairness.OFF[name]
+        if any(value != off for _, value in spec.space.fairness[name].extremes()):
+            what = f"{name} counts classes, and this target is a number"
+            raise SpecError(what, where=f"{spec.path}: distill.{name}", do="take it out; dro works by group alone")
 
 
 def refuse_features(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:

@@ -82,6 +82,7 @@ def _report(
         path = bench.folder / "candidates" / str(key) / STUDENT
         new["files"] |= {f"candidates/{key}/{STUDENT}": digest(path.read_bytes())}
     new["against"] = report.compared(new)
+    new["group_data"] = report.group_data(new, (found.get("group_data") or {}).get("unknown", {}))
     return new, files
 
 
@@ -100,6 +101,11 @@ def _notes(bench: Finished, entries: tuple[Entry, ...], certified: Certification
     if never:
         notes.append(
             f"{never} candidates were refused before training under the search's policy: nothing of them can be judged"
+        )
+    barred = sum(one.state == "finished" and not ordered.may_be_chosen(one, bench) for one in entries)
+    if barred:
+        notes.append(
+            f"{barred} candidates were trained with group columns, which this policy forbids: none of them is tested"
         )
     if found["policy"]["confidence"] != bench.policy.confidence:
         level = 1 - found["policy"]["confidence"]

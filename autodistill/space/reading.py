@@ -7,6 +7,7 @@ from typing import Any
 from autodistill.errors import SpecError
 from autodistill.plugins import Option, Where, find, options_of, placed, suggest, validate
 from autodistill.records import canonical
+from autodistill.space.fairness import Fairness
 from autodistill.space.setting import Choice, Place, Setting
 from autodistill.space.setting import read as read_setting
 from autodistill.space.space import FIT_LOSSES, Arm, Branch, Space
@@ -36,9 +37,13 @@ def read(student: Any, distill: Mapping[str, Any] | None = None, where: Where = 
             where=at(("loss",)),
             do="list one of them, or a family that is trained by gradients",
         )
-    named = {o.name for o in options_of(Training)}
-    training = _settings(Training, "training", {k: v for k, v in shared.items() if k in named}, at)
-    return Space(branches=branches, arms=arms, training=training)
+    training, fairness = (_shared(kind, shared, at) for kind in (Training, Fairness))
+    return Space(branches=branches, arms=arms, training=training, fairness=fairness)
+
+
+def _shared(kind: type[Any], shared: Mapping[str, Any], place: Place) -> dict[str, Setting]:
+    named = {o.name for o in options_of(kind)}
+    return _settings(kind, "training", {k: v for k, v in shared.items() if k in named}, place)
 
 
 def _under(place: Place, *path: str | int) -> Place:
@@ -119,7 +124,8 @@ def _either(own: Mapping[str, Any], inside: Place, shorthand: Place) -> Place:
 
 
 def _refuse_unknown(shared: Mapping[str, Any], arms: Sequence[Arm], place: Place) -> None:
-    known = {*(name for arm in arms for name in arm.settings), *(o.name for o in options_of(Training)), "loss"}
+    own = (o.name for kind in (Training, Fairness) for o in options_of(kind))
+    known = {*(name for arm in arms for name in arm.settings), *own, "loss"}
     for key in shared:
         if key not in known:
             raise SpecError(

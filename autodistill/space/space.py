@@ -1,14 +1,15 @@
 """The space that a search may propose from: branches of students, arms of losses, options of training."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import combinations
+from itertools import combinations, product
 from math import prod
 from typing import Any, Literal
 
-from autodistill.records import Candidate, canonical
-from autodistill.space.setting import Choice, Setting
+from autodistill.records import Candidate, canonical, encode
+from autodistill.space import fairness
+from autodistill.space.setting import COUNTED, Choice, Setting
 
 FIT_LOSSES = ("soft_targets", "squared_error", "none")
 """What a family that is fitted can learn from: the teacher's probabilities or values, or the labels alone."""
@@ -62,12 +63,14 @@ class Space:
 
     Dimensions, parents first: ``family`` (with several branches; its values are branch labels), ``<branch>.<option>``,
     ``<branch>.precision``, ``loss`` and ``<loss>.<option>`` and the training options (gradient families), ``fit_loss``
-    and ``fit.<loss>.<option>`` (fitted families). What is fixed is no dimension.
+    and ``fit.<loss>.<option>`` (fitted families); options of fairness as those of training, ``fit.<option>`` of fitted
+    families. What is fixed is no dimension.
     """
 
     branches: tuple[Branch, ...]
     arms: tuple[Arm, ...]
     training: Mapping[str, Setting]
+    fairness: Mapping[str, Setting] = field(default_factory=dict)
 
     @cached_property
     def dimensions(self) -> tuple[Dimension, ...]:
@@ -95,6 +98,20 @@ class Space:
                 yield from _free(f"{prefix}{arm.loss}.", arm.settings, when + chosen)
             if trains == "gradient":
                 yield from _free("", self.training, when)
+            yield from self._fair_dimensions(trains, name, prefix, when)
+
+    def _fair_dimensions(self, trains: str, loss: str, prefix: str, when: When) -> Iterator[Dimension]:
+        arms = [arm.loss for arm in self._arms(trains)]
+        taught = tuple(one for one in arms if one != "none")
+        of_teacher: When = ((loss, taught),) if len(taught) < len(arms) else ()
+        for option in fairness.applicable(taught[0] if taught else "none", trains):
+            if option in self.fairness:
+                more = of_teacher if option in fairness.OF_TEACHER else ()
+                yield from _free(prefix, {option: self.fairness[option]}, when + more)
+
+    def fair(self, loss: str, trains: str) -> dict[str, Setting]:
+        """The options of fairness that mean something for a loss and a way of training."""
+        return {one: self.fairness[one] for one in fairness.applicable(loss, trains) if one in self.fairness}
 
     def _arms(self, trains: str) -> tuple[Arm, ...]:
         return tuple(a for a in self.arms if trains == "gradient" or a.loss in FIT_LOSSES)
@@ -127,6 +144,7 @@ class Space:
             loss=arm.loss,
             distill=_taken(f"{prefix}{arm.loss}.", arm.settings, values),
             training=_taken("", self.training, values) if gradient else {},
+            fairness=fairness.told(_taken(prefix, self.fair(arm.loss, branch.trains), values), arm.loss, branch.trains),
             precision=_taken(f"{branch.label}.", {"precision": branch.precision}, values)["precision"],
             seed=seed,
             parameters={d.name: values[d.name] for d in active},
@@ -142,12 +160,21 @@ class Space:
         for family in dict.fromkeys(b.family for b in self.branches):
             branches = [b for b in self.branches if b.family == family]
             shapes = _union([{**b.settings, "precision": b.precision} for b in branches])
-            arms = [_count(a.settings) for a in self._arms(branches[0].trains)]
+            arms = [self._count_arm(a, branches[0].trains) for a in self._arms(branches[0].trains)]
             trained = _count(self.training) if branches[0].trains == "gradient" else 1
             if shapes is None or trained is None or any(a is None for a in arms):
                 return None
             total += shapes * trained * sum(a for a in arms if a is not None)
         return total
+
+    def _count_arm(self, arm: Arm, trains: str) -> int | None:
+        """A loss's own options times the distinct ways of being fair under it."""
+        own, settings = _count(arm.settings), self.fair(arm.loss, trains)
+        choices = [setting.values for setting in settings.values() if isinstance(setting, Choice)]
+        if own is None or len(choices) < len(settings) or prod(len(one) for one in choices) > COUNTED:
+            return None
+        ways = (dict(zip(settings, one, strict=True)) for one in product(*choices))
+        return own * len({encode(fairness.told(way, arm.loss, trains)) for way in ways})
 
 
 def _free(prefix: str, settings: Mapping[str, Setting], when: When) -> Iterator[Dimension]:

@@ -11,6 +11,7 @@ from autodistill.data.asked import DataSpec
 from autodistill.errors import SpecError
 from autodistill.plugins import build, options, suggest
 from autodistill.records import Policy
+from autodistill.spec.grouped import hold_groups
 from autodistill.spec.nightly import Nightly, read_nightly
 from autodistill.spec.policy import load_policy
 from autodistill.spec.reader import Node, read
@@ -113,17 +114,18 @@ def load(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Spec:
     data = read_data(node.at("data"))
     policy, policy_path = _policy(node.at("policy"), data)
     measure = read_measure(node)
+    distill = node.at("distill").plain() if "distill" in node.data else None
+    searched = space.read(node.at("student").plain(), distill, node.where)
     parts = {
         "data": data,
         "teacher": _teacher(node.at("teacher")),
-        "space": space.read(
-            node.at("student").plain(), node.at("distill").plain() if "distill" in node.data else None, node.where
-        ),
+        "space": searched,
         "objectives": _objectives(node),
         "measure": measure,
         "sampler": head.sampler,
         "rungs": head.rungs,
     }
+    hold_groups(policy, searched, data, node)
     own = dataclasses.asdict(head)
     return Spec(
         **{**own, **parts},

@@ -39,6 +39,9 @@ class Head:
     because: str = ""
     rows_shown: Literal["none", "ids"] = "none"
     same_person_may_approve: bool = False
+    group_data_in_training: Annotated[
+        Literal["allowed", "forbidden"], Field(description="whether a student may be trained with group columns")
+    ] = "allowed"
 
 
 def load_policy(path: str | Path) -> Policy:

@@ -55,6 +55,7 @@ def params(entry: Entry) -> dict[str, str]:
         ("student", candidate.student),
         ("distill", candidate.distill),
         ("training", candidate.training),
+        ("fairness", candidate.fairness),
     ):
         found |= {f"{room}.{name}": value for name, value in options.items()}
     return {mlflow_name(name): str(value)[:5000] for name, value in found.items()}

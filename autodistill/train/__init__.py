@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from autodistill.errors import StudentError
 from autodistill.losses import Batch, Objective
 from autodistill.space import Training
+from autodistill.train.dro import GroupDro
 from autodistill.train.rows import Rows, errors
 
-__all__ = ["Limits", "Rows", "State", "Trained", "errors", "fit_gradient", "mixed"]
+__all__ = ["GroupDro", "Limits", "Rows", "State", "Trained", "errors", "fit_gradient", "mixed"]
 
 State = Mapping[str, Tensor]
 
@@ -203,6 +204,7 @@ def _batch(module: nn.Module, rows: Rows, progress: float) -> Batch:
         weight=rows.weight,
         student_features=own,
         teacher_features=rows.teacher_features,
+        group=rows.group,
         labelled=rows.labelled,
         progress=progress,
     )

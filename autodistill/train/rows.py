@@ -13,7 +13,8 @@ from torch.nn import functional
 class Rows:
     """Rows as tensors: ``numeric`` float32 [n, K], ``codes`` int64 [n, M], ``y`` int64 [n] (float32 for regression),
     and where there are any ``teacher`` logits float32 [n, C], ``teacher_features`` float32 [n, D], ``weight`` float32
-    [n]; ``labelled`` bool [n] where some rows have no label, whose ``y`` then says nothing."""
+    [n]; ``labelled`` bool [n] where some rows have no label, whose ``y`` then says nothing; ``group`` int64 [n] (−1:
+    none) where the loss turns the weights of groups."""
 
     numeric: Tensor
     codes: Tensor
@@ -22,6 +23,7 @@ class Rows:
     weight: Tensor | None = None
     teacher_features: Tensor | None = None
     labelled: Tensor | None = None
+    group: Tensor | None = None
 
     def at(self, index: Tensor | slice) -> "Rows":
         """Some of the rows."""
