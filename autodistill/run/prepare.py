@@ -102,7 +102,6 @@ def prepare(
         refit=columns_of(spec, dataset),
         unlabelled=None if further is None else further.features,
         unlabelled_digest="" if further is None else further.digest,
-        unit=spec.data.unit,
     )
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
