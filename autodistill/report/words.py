@@ -248,6 +248,8 @@ def outcome(finding: Finding) -> str:
         words += f", {growth} is {bound(finding)}"
     if finding.outcome in {"INCONCLUSIVE", "INSUFFICIENT"} and rows_needed(finding):
         words += f"; {rows_needed(finding)}"
+    if finding.outcome == "INCONCLUSIVE" and finding.split == "device" and "; " in finding.note:
+        words += f" ({finding.note.partition('; ')[2]})"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
         words += f" ({finding.note})"
     return words

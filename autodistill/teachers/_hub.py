@@ -55,6 +55,13 @@ class Place:
             return Path(found) if isinstance(found, str | Path) and Path(found).is_dir() else None
         return None
 
+    @property
+    def name(self) -> str:
+        """The last part of the path or of the hub's name; the package that carries a directory."""
+        package, _, attribute = self.model.rpartition(".")
+        carried = attribute.isupper() and not Path(self.model).is_dir()
+        return package if carried else self.model.rstrip("/").rpartition("/")[2]
+
     def load(self, kind: str, **more: Any) -> Any:
         """``transformers.<kind>.from_pretrained``; offline from a directory. Raises ``TeacherError``."""
         transformers = library()
@@ -210,7 +217,7 @@ def front(prepared: Mapping[str, npt.NDArray[Any]]) -> Encoding:
         cut = bool(mask) and value.shape == prepared[mask].shape
         read = [name, "0", "end", "1"] if cut else [name]
         nodes.append(helper.make_node("Slice" if cut else "Identity", read, [f"m{name}"]))
-        inputs.append(helper.make_tensor_value_info(name, kind, ["N", *value.shape[1:]]))
+        inputs.append(helper.make_tensor_value_info(name, kind, ["N", "tokens"] if cut else ["N", *value.shape[1:]]))
         outputs.append(helper.make_tensor_value_info(f"m{name}", kind, ["N", None] if cut else ["N", *value.shape[1:]]))
         kinds.append((name, "int64" if whole else "float"))
     graph = helper.make_graph(nodes, "front_end", inputs, outputs, constants)

@@ -71,7 +71,7 @@ class HuggingFace:
         listened = self.features and not self.encoder
         network = _hub.named(model, names, embeds=self.encoder, listened=listened)
         ran = self._run(network, prepare, names, cells, kind, task)
-        made = Labelled(name=self.model.rstrip("/").rpartition("/")[2], scores=ran.values, features=ran.features)
+        made = Labelled(name=self.place.name, scores=ran.values, features=ran.features)
         if self.encoder:
             return self._headed(made, network, prepare, cells, task)
         found = scores(ran.values, task.classes, "logits", "it", task.row_ids)

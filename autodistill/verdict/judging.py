@@ -155,7 +155,8 @@ def _meter(
         if not ok and not relative:
             outcome = "INCONCLUSIVE"
             notes.append(
-                f"an absolute limit needs an ok reading, this one is {student.status if student else 'absent'}"
+                "too few clean runs: an absolute limit needs an ok reading, "
+                f"this one is {student.status if student else 'absent'}; search again on a quiet machine"
             )
     return Finding(
         id=f"{requirement.name}/{kind}",
