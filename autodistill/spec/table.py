@@ -50,7 +50,9 @@ def _name(node: Node) -> str:
 def _table(table: Path, node: Node, key: str) -> None:
     where = node.where((key,))
     if not table.exists():
-        raise SpecError(f"no table at {table}", where=where, do="paths are relative to the working directory")
+        script = table.with_name(f"make_{table.stem}.py")
+        do = f"make it: {script} says how" if script.exists() else "paths are relative to the working directory"
+        raise SpecError(f"no table at {table}", where=where, do=do)
     if not table.is_file():
         raise SpecError(f"{table} is not a file", where=where, do="give one parquet or csv file")
 
