@@ -188,6 +188,8 @@ def _decided(made: "Draft", show: Any) -> None:
         show(f"  {one.wanted.about} ({kept}): {one.why}")
     if found.together is not None:
         show(f"All that is required, together: {100 * found.together:.0f} % of the time.")
+    times = "once: a second search on this table decides nothing" if found.looks == 1 else f"{found.looks} times"
+    show(f"The audit rows may be judged {times} (looks in the policy).")
 
 
 def _plain(made: "Draft", out: Path, policy: Path) -> dict[str, Any]:
@@ -204,6 +206,7 @@ def _plain(made: "Draft", out: Path, policy: Path) -> dict[str, Any]:
         "left_out": dict(plan.left_out),
         "notes": list(plan.notes),
         "together": plan.margins.together,
+        "looks": plan.margins.looks,
         "limits": [
             {"check": one.wanted.check, **one.wanted.options, "limit_kind": one.wanted.limit_kind, "limit": one.limit,
              "power": one.power, "rows": one.rows, "why": one.why}

@@ -17,6 +17,9 @@ from autodistill.run.ordered import LENGTH
 from autodistill.stats import z_value
 
 ALPHA = 0.05
+LOOKS = 3
+"""How often the audit rows may be judged where they allow it: a first search is rarely the last."""
+
 N_MIN = 30
 LUCK = 1.2  # a split's share of a small group varies
 EACH, TOGETHER = 0.9, 0.8
@@ -70,6 +73,7 @@ class Margins:
     together: float | None
     audit: int
     level: float
+    looks: int
 
 
 def wanted(dataset: Dataset) -> tuple[Wanted, ...]:
@@ -93,26 +97,35 @@ def wanted(dataset: Dataset) -> tuple[Wanted, ...]:
 
 
 def margins(dataset: Dataset) -> Margins:
-    """The limit of each line on the audit split. A table without a line that it could certify has none."""
-    lines, level = wanted(dataset), ALPHA / LENGTH
+    """The limit of each line on the audit split, at as many looks as leave its first line certifiable."""
+    several = _margins(dataset, LOOKS)
+    return _margins(dataset, 1) if any(one.wanted.always and one.why for one in several.lines) else several
+
+
+def _margins(dataset: Dataset, looks: int) -> Margins:
+    lines, level = wanted(dataset), ALPHA / looks / LENGTH
     audit = len(dataset.splits["audit"])
     if not dataset.classes:
-        return Margins(lines=tuple(_assumed(one, dataset, level) for one in lines), together=None, audit=audit,
-                       level=level)  # fmt: skip
+        assumed = tuple(_assumed(one, dataset, level) for one in lines)
+        return Margins(lines=assumed, together=None, audit=audit, level=level, looks=looks)
     steps = [_steps(one) for one in lines]
     most = max(map(len, steps))
     tried = [_tried(dataset, [own[min(at, len(own) - 1)] for own in steps], lines, level) for at in range(most)]
-    passing = [[at for at in range(len(own)) if tried[at][one].power >= EACH] for one, own in enumerate(steps)]
+    unknown = {name: _unknown(dataset, name) for name in dataset.groups}
+    passing = [
+        [at for at in range(len(own)) if tried[at][one].power >= EACH and not _of(unknown, lines[one])]
+        for one, own in enumerate(steps)
+    ]
     chosen = [own[0] if own else len(steps[one]) - 1 if lines[one].always else None for one, own in enumerate(passing)]
-    together = _together(dataset, lines, steps, tried, chosen)
+    together = _together(dataset, lines, steps, tried, chosen, level)
     found = []
     for one, at in enumerate(chosen):
         own = steps[one]
         seen = tried[len(own) - 1 if at is None else at][one]
-        why = "" if passing[one] else _why(seen, lines[one], len(dataset.y), level)
+        why = "" if passing[one] else _of(unknown, lines[one]) or _why(seen, lines[one], len(dataset.y), level)
         limit, power = (None, None) if at is None else (own[at], seen.power)
         found.append(Margin(wanted=lines[one], limit=limit, power=power, rows=seen.rows, why=why))
-    return Margins(lines=tuple(found), together=together, audit=audit, level=level)
+    return Margins(lines=tuple(found), together=together, audit=audit, level=level, looks=looks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,21 @@ class _Seen:
     rows: int
     margin: float
     note: str
+
+
+def _unknown(dataset: Dataset, name: str) -> str:
+    """Why nothing is decided of an attribute that too many rows do not have; "" where that is not so."""
+    column = dataset.groups[name][dataset.splits["audit"]]
+    share = float((column == "").mean())
+    most = Policy(name="", version="", require=()).unknown_at_most
+    if share <= most:
+        return ""
+    do = "fill the column, or raise unknown_at_most in the policy"
+    return f"{share:.0%} of the audit rows have no known group, above {most:.0%}: {do}"
+
+
+def _of(unknown: Mapping[str, str], one: Wanted) -> str:
+    return unknown.get(str(one.options.get("attribute")), "")
 
 
 def _line(check: str, options: Mapping[str, Any], kind: str, limits: tuple[float, float], about: str) -> Wanted:
@@ -162,6 +190,7 @@ def _together(
     steps: Sequence[list[float]],
     tried: Sequence[list[_Seen]],
     chosen: list[int | None],
+    level: float,
 ) -> float:
     """The share of drawn splits on which all pass; the line nearest to failing is loosened until that is enough."""
     while True:
@@ -169,7 +198,7 @@ def _together(
         if not kept:
             return 0.0
         rules = _policy([lines[at].line(steps[at][step]) for at, step in kept.items()])
-        power = auditor.certifiable(rules, dataset, level=ALPHA / LENGTH)[-1].power
+        power = auditor.certifiable(rules, dataset, level=level)[-1].power
         loose = [(tried[step][at].power, at) for at, step in kept.items() if step + 1 < len(steps[at])]
         if power >= TOGETHER or not loose:
             return power
@@ -214,6 +243,8 @@ def _assumed(one: Wanted, dataset: Dataset, level: float) -> Margin:
     groups = [] if name is None else [v for v in dict.fromkeys(dataset.groups[name].tolist()) if v]
     sizes = [int((dataset.groups[name][at] == group).sum()) for group in groups] if name else [len(at)]
     rows = min(sizes)
+    if name and _unknown(dataset, name):
+        return Margin(wanted=one, limit=None, power=None, rows=rows, why=_unknown(dataset, name))
     if rows < N_MIN:
         why = f"the smallest group has {rows} audit rows where {N_MIN} are needed"
         return Margin(wanted=one, limit=_kept(one), power=None, rows=rows, why=why)

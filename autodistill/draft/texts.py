@@ -143,6 +143,7 @@ def policy(plan: "Plan") -> str:
         'version: "1"',
         "confidence: 0.95                 # each PASS is a one-sided test at 5 %",
         "choose: size                     # among the accepted, the smallest file",
+        _looks(found.looks),
         "",
         "require:",
         *(_line(one) for one in found.lines if one.limit is not None),
@@ -163,9 +164,15 @@ def policy(plan: "Plan") -> str:
     return "\n".join(lines) + "\n"
 
 
+def _looks(looks: int) -> str:
+    once = "these rows are judged once: a second search on them decides nothing"
+    often = f"times that these audit rows may be judged; each time has 5 % / {looks}"
+    return f"looks: {looks}                         # {once if looks == 1 else often}"
+
+
 def _assumption(plan: "Plan") -> str:
     found = plan.margins
-    level = f"at α = {found.level:g}, the level of the first of a shortlist of five"
+    level = f"at α = {found.level:.2g}, the level of the first of a shortlist of five"
     if found.together is None:
         return (
             f"it is so wide that a student that loses nothing passes nine times of ten {level}, if a row adds "

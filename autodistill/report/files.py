@@ -104,13 +104,18 @@ def _refuse_damage(report: Mapping[str, Any], path: Path) -> None:
 
 def candidates(report: Mapping[str, Any]) -> str:
     """Every candidate as a row of CSV; text cells that a spreadsheet would run as a formula get a leading ``'``."""
-    rows = [_row(entry, report) for entry in chart.entries(report)]
-    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["number"]
+    made = rows(report)
+    columns = list(dict.fromkeys(name for row in made for name in row)) or ["number"]
     out = io.StringIO()
     table = csv.writer(out)  # ends lines as RFC 4180 has it, so that a lone carriage return is quoted too
     table.writerow([_safe(name) for name in columns])
-    table.writerows([[_safe(row.get(name, "")) for name in columns] for row in rows])
+    table.writerows([[_safe(row.get(name, "")) for name in columns] for row in made])
     return out.getvalue()
+
+
+def rows(report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Every candidate by column; "" where it has no value."""
+    return [_row(entry, report) for entry in chart.entries(report)]
 
 
 def _row(entry: records.Entry, report: Mapping[str, Any]) -> dict[str, Any]:

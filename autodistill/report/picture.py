@@ -3,9 +3,12 @@
 import io
 import warnings
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from autodistill.report import chart, errors
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KINDS = {  # what a point is: its mark, its colour, its name in the legend
     "stopped": ("v", "#b9c0c7", "stopped early"),
@@ -23,14 +26,24 @@ Point = dict[str, Any]
 
 
 def front(report: Mapping[str, Any]) -> bytes:
-    """Error on the search split against the first axis (latency where it was read), as PNG bytes, 1600 × 960."""
+    """The figure as PNG bytes, 1600 × 960."""
+    out = io.BytesIO()
+    with warnings.catch_warnings():
+        # A name in a script that the font lacks is drawn as boxes; the page beside it shows it whole.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure(report).savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def figure(report: Mapping[str, Any]) -> "Figure":
+    """Error on the search split against the first axis (latency where it was read), drawn by no window's backend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     data = chart.data(report)
-    figure = Figure(figsize=(8, 4.8), dpi=200, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    made = Figure(figsize=(8, 4.8), dpi=200, layout="constrained")
+    FigureCanvasAgg(made)
+    axes = made.subplots()
     axis = data["axes"][0] if data["axes"] else {"key": "", "label": "no reading", "unit": ""}
     known = [p for p in data["points"] if p["error"] is not None and p["x"].get(axis["key"], {}).get("at")]
     points = [p | {"place": (p["x"][axis["key"]]["at"], data["error"]["by"] * p["error"])} for p in known]
@@ -46,12 +59,7 @@ def front(report: Mapping[str, Any]) -> bytes:
     far += [f"{early} that {'was' if early == 1 else 'were'} stopped early"] if early else []
     if far:
         _text(axes, (0.015, 0.975), "off the scale: " + ", ".join(far), va="top", color=QUIET)
-    out = io.BytesIO()
-    with warnings.catch_warnings():
-        # A name in a script that the font lacks is drawn as boxes; the page beside it shows it whole.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(out, format="png", metadata={"Software": None})
-    return out.getvalue()
+    return made
 
 
 def _frame(axes: Any, axis: Mapping[str, Any], report: Mapping[str, Any], filled: bool) -> None:

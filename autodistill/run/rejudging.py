@@ -17,9 +17,9 @@ from autodistill.errors import RunError, SpecError
 from autodistill.ledger import Ledger, row_hashes
 from autodistill.records import Policy, digest
 from autodistill.run import attest, rejudged_audit, rejudged_search
-from autodistill.run.exits import EXIT
 from autodistill.run.finished import STUDENT
 from autodistill.run.folder import read_run, write_whole
+from autodistill.run.found import Found
 from autodistill.run.looked import ROWS, row_digests
 from autodistill.run.progress import Progress, Watch, silent
 
@@ -27,25 +27,12 @@ FOLDER = "policies"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejudged:
+class Rejudged(Found):
     """The report under the other policy and where it is. ``own``: it is the policy that the run was made under;
     ``again``: this judgement was there already and cost nothing."""
 
-    folder: Path
-    report: dict[str, Any]
     own: bool = False
     again: bool = False
-
-    @property
-    def certified(self) -> str | None:
-        """The key of the student that this policy certifies, or None."""
-        key: str | None = self.report["certified"]
-        return key
-
-    @property
-    def exit_code(self) -> int:
-        """0 accepted, 1 refused, 3 undecided (or the rows' level is spent)."""
-        return EXIT[self.report["verdict"]["decision"]]
 
 
 def rejudge(run: str | Path, policy: str | Path, *, out: str | Path | None = None, watch: Watch = silent) -> Rejudged:

@@ -10,8 +10,8 @@ from autodistill.errors import UserError
 from autodistill.optimise import Controller, mirror
 from autodistill.records import Entry
 from autodistill.run import attest, attributing, beside, certify, compose, earlier, prepare, promote, seeds, unattended
-from autodistill.run.exits import EXIT
 from autodistill.run.folder import BUDGETS, RunFile, larger, read_run, refuse_change, write_whole
+from autodistill.run.found import Found
 from autodistill.run.progress import Progress, Watch, silent
 from autodistill.run.pumping import Pump, now
 from autodistill.run.readings import readings_of
@@ -21,29 +21,16 @@ STUDENT = "student.onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Result:
-    """What a search found: the run's folder, its report (as ``report.json``), and whether it was there already."""
+class Result(Found):
+    """What a search found. ``again``: it was there already, finished, and nothing was run."""
 
-    folder: Path
-    report: dict[str, Any]
     again: bool = False
-
-    @property
-    def certified(self) -> str | None:
-        """The key of the certified student, or None."""
-        key: str | None = self.report["certified"]
-        return key
-
-    @property
-    def exit_code(self) -> int:
-        """0 accepted, 1 nothing accepted and none inconclusive, 3 at least one inconclusive."""
-        return EXIT[self.report["verdict"]["decision"]]
 
 
 def search(
     file: str | Path | spec.Spec,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     trials: int | None = None,
     minutes: float | None = None,
     workers: int | None = None,
@@ -57,7 +44,7 @@ def search(
     """
     over = {"trials": trials, "minutes": minutes, "workers": workers}
     asked = file if isinstance(file, spec.Spec) else spec.load(file, over)
-    folder = out or Path("reports") / asked.name
+    folder = Path("reports") / asked.name if out is None else Path(out)
     with journal.lock(folder):
         return _Search(asked, folder, watch, night).run()
 
@@ -129,7 +116,7 @@ class _Search:
             self.watch(Progress(phase="report", text=note))
         self._track({**found, "ledger_head": "{}:{}".format(*book.head())}, controller)
         replace(there, finished=True).write(self.folder)
-        return Result(folder=self.folder, report=found)
+        return Result(folder=self.folder, report=report.read(self.folder))
 
     def _further(
         self, made: prepare.Prepared, tested: certify.Certification
