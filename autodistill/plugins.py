@@ -40,6 +40,7 @@ REQUIRED: Mapping[str, tuple[str, ...]] = {
     "students": ("trains", "precisions", "readings_depend_on", "build"),
     "losses": ("needs", "build"),
     "checks": ("limits", "statistic"),
+    "meters": ("unit", "limits", "read"),
 }
 """What a plugin from outside must have to stand in a room."""
 

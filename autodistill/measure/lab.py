@@ -3,10 +3,10 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -20,6 +20,9 @@ from autodistill.meters.latency import APART, MANY, Latency, is_complete
 from autodistill.meters.peak_memory import PeakMemory
 from autodistill.meters.size import Size
 from autodistill.records import Features, Reading, decode, digest, encode
+
+if TYPE_CHECKING:
+    from autodistill.measure.further import Further
 
 SECONDS = 0.8  # of turns, at most; a run of small models is exact after 0.3 s
 COUNTED = 256  # rows that trees are walked on
@@ -68,12 +71,20 @@ class Lab:
         self.teacher_path = teacher
         self.teacher = digest(teacher.read_bytes())[:12] if teacher is not None else ""
         self._meters: Sequence[Meter] = (Size(), energy or Energy())
+        self._further: Mapping[str, Further] = {}
         self._records: dict[str, Record] = {}
         self._failures: dict[str, str] = {}
         self._guard = threading.RLock()
         self._started: process.Started | None = None
         self._runs = 0
         self._stored = table.store(self.rows, cache / "rows")
+
+    def with_meters(self, names: Iterable[str]) -> "Lab":
+        """This lab, which reads by some further meters as well; each reading is kept under the meter's name."""
+        from autodistill.measure.further import named  # a device that only measures has no pydantic
+
+        self._further = named(names)
+        return self
 
     def first(self, key: str, artefact: Path) -> Mapping[str, Reading]:
         """The readings of a key after at least one run of its artefact; a run that is remembered counts."""
@@ -149,6 +160,7 @@ class Lab:
             self.cores,
             self.batch,
             self.threads,
+            *(f"{one.name} {one.source}" for one in self._further.values()),
         ]
         return self.cache / "readings" / f"{digest(encode(told))[:24]}.json"
 
@@ -186,7 +198,8 @@ class Lab:
             seat = self._seat(key)
             taken = [reading for meter in self._meters for reading in meter.read(artefact, seat)]
             self._learn(key)
-            self._keep(replace(self._records[key], fixed={reading.quantity: reading for reading in taken}))
+            more = {name: one.read(artefact, seat) for name, one in self._further.items()}
+            self._keep(replace(self._records[key], fixed={one.quantity: one for one in taken} | more))
 
     def _run(self, key: str, artefact: Path, wanted: Callable[[], bool]) -> None:
         """One timing process, alone on this machine; none if meanwhile another one has read what was ``wanted``."""

@@ -32,7 +32,7 @@ def title(quantity: str) -> str:
         tier = quantity.partition(".")[2]
         words = {"modelled": "estimated: modelled", "measured": "measured"}.get(tier, tier or "tier not recorded")
         return f"Energy a row ({words})"
-    return TITLES.get(quantity, quantity.replace("_", " "))
+    return TITLES.get(quantity) or quantity.rpartition(".")[2].replace("_", " ")  # a dotted name is somebody's own
 
 
 def digits(value: float, significant: int = 3) -> str:

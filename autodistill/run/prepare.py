@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 from autodistill import __version__, data, measure, plugins, teacher
 from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
-from autodistill.records import Dataset, Features, Reading, digest, encode
+from autodistill.records import Dataset, Features, Policy, Reading, digest, encode
 from autodistill.run.folder import RunFile, refuse_change, write_whole
 from autodistill.run.places import cache_folder
 from autodistill.run.progress import Progress, Watch
 from autodistill.run.refusing import refuse, refuse_features, refuse_further
 from autodistill.spec import Spec
+from autodistill.spec.policy import METERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +134,12 @@ def _refit(spec: Spec, dataset: Dataset) -> teacher.Refit:
     return lambda features, y: _fit(spec, features, y, dataset.classes)
 
 
+def further_meters(policy: Policy) -> tuple[str, ...]:
+    """The meters of a policy beside those that every artefact is read by."""
+    lines = (one.name for one in (*policy.require, *policy.report) if one.kind == "meter")
+    return tuple(dict.fromkeys(name for name in lines if name not in METERS))
+
+
 def _lab(
     spec: Spec, folder: Path, dataset: Dataset, labels: teacher.Teacher
 ) -> tuple[measure.Lab, Mapping[str, Reading]]:
@@ -148,7 +155,7 @@ def _lab(
         batch=spec.measure.batch,
         threads=spec.measure.threads,
         book=None if spec.measure.source is None else measure.load(spec.measure.source),
-    )
+    ).with_meters(further_meters(spec.policy))
     if path is None:
         away = Reading(
             quantity="latency",

@@ -11,7 +11,7 @@ import numpy as np
 from autodistill.errors import RunError
 from autodistill.jobs import Workshop
 from autodistill.measure import Lab
-from autodistill.run.prepare import columns_of
+from autodistill.run.prepare import columns_of, further_meters
 from autodistill.spec import Spec
 
 
@@ -56,4 +56,5 @@ def reopen(kept: Kept) -> Workshop:
         ) from None
     parts = dict(kept.parts)
     teacher = replace(parts.pop("teacher"), scores=scores)
-    return Workshop(**parts, teacher=teacher, lab=Lab(**kept.lab), refit=columns_of(kept.spec, parts["dataset"]))
+    lab = Lab(**kept.lab).with_meters(further_meters(parts["policy"]))
+    return Workshop(**parts, teacher=teacher, lab=lab, refit=columns_of(kept.spec, parts["dataset"]))

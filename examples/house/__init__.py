@@ -1,0 +1,1 @@
+"""Plugins of one's own, one file each; an experiment names them by import path."""
