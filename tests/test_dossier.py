@@ -41,7 +41,8 @@ def test_the_card_has_front_matter_and_every_required_test(recorded: small_run.R
     stored = next(f for f in findings(found) if f.check == "accuracy_loss")
     assert accuracy == pytest.approx(stored.student, abs=1e-6)
     required = [f for f in findings(found) if f.required]
-    assert text.count("| PASS |") == sum(f.outcome == "PASS" for f in required)
+    tests = text.split("## Audit")[1].split("## Distillation against")[0]
+    assert tests.count("| PASS |") == sum(f.outcome == "PASS" for f in required)
 
 
 def test_text_from_data_cannot_format_or_run(recorded: small_run.Run) -> None:
