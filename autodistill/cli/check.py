@@ -71,11 +71,22 @@ def _print(found: dict[str, Any]) -> None:
     budget = [f"{found['budget']['trials']} candidates" if found["budget"]["trials"] else ""]
     budget.append(duration(60 * found["budget"]["minutes"]) if found["budget"]["minutes"] else "")
     out.print(f"  budget: at most {' and '.join(one for one in budget if one)}, after the teacher is fitted once")
+    if not table["classes"]:
+        out.print(
+            f"\nWhat the audit split can certify under {policy['name']} {policy['version']} rests on how far the errors "
+            "of two models differ row by row, which no label tells: the report has the smallest limits that it certified."
+        )
+        _missing(out, found)
+        return
     out.print(
         f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if the student neither gains "
         "nor loses (5 % of rows decided differently, assumed):"
     )
     out.print(_table(found))
+    _missing(out, found)
+
+
+def _missing(out: Any, found: dict[str, Any]) -> None:
     if found["missing_for_sign_off"]:
         out.print(f"missing for a sign-off: {', '.join(found['missing_for_sign_off'])}")
 
@@ -93,5 +104,6 @@ def _table(found: dict[str, Any]) -> Any:
         rows = f"{one['denominator']:,}" if one["denominator"] else ""
         limit = "" if one["limit"] is None else f"{one['limit']:.3g}"
         note = one["note"] or f"{100 * one['power']:.0f} %"
-        out.add_row(one["id"], rows, limit, margin, note, f"{100 * hard['power']:.0f} %")
+        least = "" if one["note"] else f"{100 * hard['power']:.0f} %"
+        out.add_row(one["id"], rows, limit, margin, note, least)
     return out

@@ -24,11 +24,11 @@ def unit(report: Plain) -> str:
 
 
 def named(found: Iterable[Finding], report: Plain) -> tuple[Finding, ...]:
-    """Findings in the unit that the experiment file gives the target, where it gives one."""
-    given = (report.get("data") or {}).get("unit")
-    if not given:
+    """Findings of a regression in the unit that the experiment file gives the target; a score is in it, too."""
+    if not report or not of_numbers(report):
         return tuple(found)
-    own = {TARGET: str(given), f"{TARGET}²": f"squared {given}"}
+    given = (report.get("data") or {}).get("unit")
+    own = {TARGET: str(given), f"{TARGET}²": f"squared {given}", "score": str(given)} if given else {"score": TARGET}
     return tuple(replace(one, unit=own.get(one.unit, one.unit)) for one in found)
 
 

@@ -135,6 +135,8 @@ def who(finding: Finding) -> str:
 def score(finding: Finding) -> str:
     """The name of the score that a finding speaks of: ``log-loss``."""
     name = str(finding.options.get("metric", ""))
+    if name == "mean_score" and finding.unit != "score":
+        return "mean prediction"
     return SCORES.get(name) or name.replace("_", " ")
 
 

@@ -53,8 +53,10 @@ def _of_classes(gain: Mapping[str, Any]) -> str:
 def _of_numbers(gain: Mapping[str, Any], unit: str) -> str:
     """Of a regression: by how much the root mean squared error is smaller than the twin's."""
     size = f"{abs(gain['estimate']):.3g} {unit}"
-    spread = f"[{gain['low']:.3g}, {gain['high']:.3g}]"
-    way = "larger" if gain["estimate"] >= 0 else "smaller"
+    larger = gain["estimate"] >= 0
+    ends = (gain["low"], gain["high"]) if larger else (-gain["high"], -gain["low"])
+    spread = f"[{ends[0]:.3g}, {ends[1]:.3g}]"
+    way = "larger" if larger else "smaller"
     if gain["low"] > 0:
         return f"Yes: by distillation its root mean squared error is {size} smaller {spread} than from labels alone."
     if gain["high"] < 0:

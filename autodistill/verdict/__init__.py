@@ -3,9 +3,10 @@
 from autodistill.verdict.judging import constraints, judge, meters, reading
 from autodistill.verdict.ordering import Step, choose, fallback, front
 from autodistill.verdict.screening import further, screened
-from autodistill.verdict.statements import REST, UNKNOWN, Line, constraint_names, count, lines, pairs
+from autodistill.verdict.statements import ALWAYS, REST, UNKNOWN, Line, constraint_names, count, lines, pairs
 
 __all__ = [
+    "ALWAYS",
     "REST",
     "UNKNOWN",
     "Line",

@@ -8,6 +8,9 @@ WIDEN = 1.15
 """How much a reading that is not ok may be off, on either side (MEASURE §2)."""
 
 
+TARGET = {"target": "units of the target", "target²": "squared units of the target"}
+
+
 def judge(findings: Sequence[Finding]) -> Verdict:
     """FAIL if any required finding fails, PASS only if all pass, else INCONCLUSIVE; in plain words.
 
@@ -60,6 +63,7 @@ def _words(finding: Finding) -> str:
 def _number(value: float, unit: str) -> str:
     if unit == "share":
         return f"{100 * value:.2f} points"
+    unit = TARGET.get(unit, unit)
     return f"{value:.3g}" if unit in {"ratio", "classes"} else f"{value:,.4g} {unit}"
 
 
