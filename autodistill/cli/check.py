@@ -73,8 +73,9 @@ def _print(found: dict[str, Any]) -> None:
     out.print(f"  budget: at most {' and '.join(one for one in budget if one)}, after the teacher is fitted once")
     if not table["classes"]:
         out.print(
-            f"\nWhat the audit split can certify under {policy['name']} {policy['version']} rests on how far the errors "
-            "of two models differ row by row, which no label tells: the report has the smallest limits that it certified."
+            f"\nWhat the audit split can certify under {policy['name']} {policy['version']} rests on how far the "
+            "errors of two models differ row by row, which no label tells: the report has the smallest limits that it "
+            "certified."
         )
         _missing(out, found)
         return
