@@ -80,7 +80,7 @@ def test_there_are_enough_malformed_files() -> None:
 
 def test_the_demo_says_what_its_file_says() -> None:
     demo = spec.load(DEMO)
-    assert (demo.name, demo.seed, demo.sampler) == ("adult-income", 0, "tpe")
+    assert (demo.name, demo.seed, demo.sampler) == ("adult-income", 0, "exact")
     assert demo.data.positive == ">50K"
     assert [g.column for g in demo.data.groups] == ["sex", "race"]
     assert demo.data.groups[1].merge == {"Other": ("Amer-Indian-Eskimo", "Asian-Pac-Islander", "Other")}
@@ -248,7 +248,7 @@ def test_a_meter_beyond_the_usual_says_its_own_unit(tmp_path: Path) -> None:
     path = written(tmp_path, POLICY + "  - {meter: peak_memory, at_most: 64 MB}\n")
     assert spec.load_policy(path).require[1].limits == {"at_most": 64e6}
     outside = POLICY + f"  - {{meter: {__name__}.Colour, at_most: 64 MB}}\n"
-    assert f"{__name__}.Colour cannot be limited" in refused(written(tmp_path, outside), policy=True)
+    assert f"{__name__}.Colour lacks unit, limits, read" in refused(written(tmp_path, outside), policy=True)
     shown = POLICY + f"report:\n  - {{meter: {__name__}.Colour}}\n"
     assert spec.load_policy(written(tmp_path, shown)).report[0].name == f"{__name__}.Colour"
 

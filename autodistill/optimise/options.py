@@ -33,7 +33,7 @@ class Options(TypedDict, total=False):
 
 
 DEFAULTS: Options = {
-    "sampler": "tpe",
+    "sampler": "exact",
     "exact": (),
     "trials": None,
     "warm": (),

@@ -61,7 +61,7 @@ class Head:
 
     name: Annotated[str, Field(max_length=80, description="also the name of the report's folder")]
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    sampler: str = "tpe"
+    sampler: str = "exact"
     rungs: Annotated[bool, Field(description="train in rungs and stop what cannot matter")] = True
     warm_start: Annotated[str, Field(description="folder of an earlier search to begin from")] = ""
     purpose: str = ""
