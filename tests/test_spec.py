@@ -6,7 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -32,6 +32,12 @@ require:
 @dataclass(frozen=True)
 class Colour:
     """A meter that takes no limit."""
+
+    unit: ClassVar[str] = "1"
+    limits: ClassVar[tuple[str, ...]] = ()
+
+    def read(self, artefact: Path, bench: object) -> tuple[()]:
+        return ()
 
 
 @pytest.fixture(autouse=True)
@@ -248,7 +254,7 @@ def test_a_meter_beyond_the_usual_says_its_own_unit(tmp_path: Path) -> None:
     path = written(tmp_path, POLICY + "  - {meter: peak_memory, at_most: 64 MB}\n")
     assert spec.load_policy(path).require[1].limits == {"at_most": 64e6}
     outside = POLICY + f"  - {{meter: {__name__}.Colour, at_most: 64 MB}}\n"
-    assert f"{__name__}.Colour lacks unit, limits, read" in refused(written(tmp_path, outside), policy=True)
+    assert f"{__name__}.Colour cannot be limited" in refused(written(tmp_path, outside), policy=True)
     shown = POLICY + f"report:\n  - {{meter: {__name__}.Colour}}\n"
     assert spec.load_policy(written(tmp_path, shown)).report[0].name == f"{__name__}.Colour"
 

@@ -15,7 +15,7 @@ from autodistill.plugins import options_of, suggest, validate
 from autodistill.spec.reader import Node
 
 ENGINES = ("local", "ray")
-SAMPLERS = ("tpe", "exact", "nsga2", "random")
+SAMPLERS = ("exact", "tpe", "nsga2", "random")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
