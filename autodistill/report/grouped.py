@@ -7,12 +7,13 @@ from autodistill.report import chart, numbers
 from autodistill.space import fairness
 
 LISTED = 40
+UNTRAINED = ("refused", "skipped")
 
 
 def rows(report: Mapping[str, Any], unknown: Mapping[str, int]) -> dict[str, Any]:
-    """``candidates``: each that used group columns in training, with the options that read them; ``features``: group
-    columns that all models read; ``unknown``: train rows of unknown group under each grouping that was used; ``rule``
-    is the policy's."""
+    """``candidates``: each whose training used group columns, or would have (see its ``state``), with the options that
+    read them; ``features``: group columns that all models read; ``unknown``: train rows of unknown group under each
+    grouping that was used; ``rule`` is the policy's."""
     data = report.get("data") or {}
     found = []
     for entry in chart.entries(report):
@@ -34,7 +35,8 @@ def sentences(report: Mapping[str, Any]) -> list[str]:
     about = report.get("group_data")
     if about is None:
         return []
-    total, used = len(report.get("entries") or ()), about["candidates"]
+    total = len(report.get("entries") or ())
+    used = [one for one in about["candidates"] if one["state"] not in UNTRAINED]
     said = []
     if about["features"]:
         said.append(f"Group columns are features, which every model reads: {', '.join(about['features'])}.")
