@@ -321,6 +321,8 @@ def test_what_a_split_can_certify_is_said_beforehand() -> None:
         assert record.margin is not None
         # At the smallest margin of expected counts about half of all splits pass.
         assert (record.power > 0.5) is (record.margin < record.limit) or abs(record.power - 0.5) < 0.15
+        assert record.reach is not None
+        assert (record.power >= 0.9) is (record.reach < record.limit)
     assert records[-1].id == "all"
     assert records[-1].power <= min(r.power for r in records[:-1]) + 1e-12
 

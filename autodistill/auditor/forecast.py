@@ -56,7 +56,8 @@ class Certifiable:
     """What one required test can do on a split, if the student neither gains nor loses.
 
     ``margin`` is the smallest limit that passes at expected counts; ``power`` the share of simulated splits that pass
-    ``limit``. ``id`` "all" is every required test together. ``denominator`` rows under the metric in the group.
+    ``limit``, ``reach`` the tightest limit that nine of ten of them pass. ``id`` "all" is every required test together.
+    ``denominator`` rows under the metric in the group.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Certifiable:
     limit: float | None = None
     limit_kind: LimitKind | None = None
     margin: float | None = None
+    reach: float | None = None
     power: float = 0.0
     note: str = ""
 
@@ -121,9 +123,16 @@ def _record(point: Test, many: Test, policy: Policy) -> Certifiable:
         limit=point.line.limits[point.kind],
         limit_kind=point.kind,
         margin=float(point.high),
+        reach=_reach(many),
         power=float(many.passes.mean()),
         note="" if least >= policy.n_min else f"under n_min {policy.n_min}: INSUFFICIENT",
     )
+
+
+def _reach(many: Test) -> float:
+    if many.kind == "at_least":
+        return float(np.quantile(many.high, 0.1, method="lower"))
+    return float(np.quantile(many.high, 0.9, method="higher"))
 
 
 def _expected(dataset: Dataset, split: str, error: float, disagreement: float) -> Tables:

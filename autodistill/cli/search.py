@@ -5,12 +5,14 @@ import json
 import sys
 
 from autodistill.cli.display import Display
-from autodistill.cli.words import summary
+from autodistill.run.progress import Progress
 
 
 def run(asked: argparse.Namespace) -> int:
     """Search, and say what was found."""
     with Display(quiet=asked.json) as display:
+        # Said before the optimiser and the trainer are opened, which takes seconds on a slow disk.
+        display.show(Progress(phase="file", text=f"reading {asked.file}"))
         from autodistill import run as verbs
 
         found = verbs.search(
@@ -26,5 +28,7 @@ def run(asked: argparse.Namespace) -> int:
     else:
         if found.again:
             print(f"{found.folder} holds this search, finished: nothing was run again.", file=sys.stderr)
+        from autodistill.cli.words import summary
+
         summary(found.report, found.folder)
     return found.exit_code

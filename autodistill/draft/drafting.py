@@ -205,7 +205,8 @@ def _shape(path: Path, name: str) -> str:
 
 
 def _merge(column: Column) -> dict[str, tuple[str, ...]]:
-    """Groups with too few rows to be judged, put together; the next smallest joins where they are too few still."""
+    """Groups with too few rows to be judged, put together; where they are too few still, the next smallest joins, if
+    it is small itself: no large group is hidden among small ones."""
     least = math.ceil(LEAST / data.SHARES["audit"])
     sizes = sorted(zip(column.counts, column.values, strict=True))
     rare = [value for count, value in sizes if count < least]
@@ -215,8 +216,9 @@ def _merge(column: Column) -> dict[str, tuple[str, ...]]:
     if "Other" in {value for _, value in rest}:
         rare.append("Other")
         rest = [one for one in rest if one[1] != "Other"]
-    while len(rest) > 1 and (len(rare) < 2 or sum(c for c, v in sizes if v in rare) < least):
-        rare.append(rest.pop(0)[1])
+    small = [one for one in rest[:-1] if one[0] < 2 * least]
+    while small and (len(rare) < 2 or sum(c for c, v in sizes if v in rare) < least):
+        rare.append(small.pop(0)[1])
     return {"Other": tuple(rare)} if len(rare) > 1 and rest else {}
 
 

@@ -108,33 +108,34 @@ def _margins(dataset: Dataset, looks: int) -> Margins:
     if not dataset.classes:
         assumed = tuple(_assumed(one, dataset, level) for one in lines)
         return Margins(lines=assumed, together=None, audit=audit, level=level, looks=looks)
-    steps = [_steps(one) for one in lines]
-    most = max(map(len, steps))
-    tried = [_tried(dataset, [own[min(at, len(own) - 1)] for own in steps], lines, level) for at in range(most)]
+    loosest, _ = _tried(dataset, {at: one.most for at, one in enumerate(lines)}, lines, level)
     unknown = {name: _unknown(dataset, name) for name in dataset.groups}
-    passing = [
-        [at for at in range(len(own)) if tried[at][one].power >= EACH and not _of(unknown, lines[one])]
-        for one, own in enumerate(steps)
-    ]
-    chosen = [own[0] if own else len(steps[one]) - 1 if lines[one].always else None for one, own in enumerate(passing)]
-    together = _together(dataset, lines, steps, tried, chosen, level)
+    whys = {
+        at: _of(unknown, one) or ("" if loosest[at].power >= EACH else _why(loosest[at], one, len(dataset.y)))
+        for at, one in enumerate(lines)
+    }
+    limits = {
+        at: one.most if whys[at] else _step(one, loosest[at].reach)
+        for at, one in enumerate(lines)
+        if one.always or not whys[at]
+    }
+    seen, together = _loosened(dataset, limits, lines, level)
     found = []
-    for one, at in enumerate(chosen):
-        own = steps[one]
-        seen = tried[len(own) - 1 if at is None else at][one]
-        why = "" if passing[one] else _of(unknown, lines[one]) or _why(seen, lines[one], len(dataset.y), level)
-        limit, power = (None, None) if at is None else (own[at], seen.power)
-        found.append(Margin(wanted=lines[one], limit=limit, power=power, rows=seen.rows, why=why))
+    for at, one in enumerate(lines):
+        power = seen[at].power if at in limits else None
+        limit = limits.get(at)
+        found.append(Margin(wanted=one, limit=limit, power=power, rows=loosest[at].rows, why=whys[at]))
     return Margins(lines=tuple(found), together=together, audit=audit, level=level, looks=looks)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One line with one limit: the least power of its tests, the fewest rows under one, the widest margin, a note."""
+    """One line with one limit: the least power of its tests, the fewest rows under one, the widest limit that nine of
+    ten splits pass, a note."""
 
     power: float
     rows: int
-    margin: float
+    reach: float
     note: str
 
 
@@ -157,56 +158,49 @@ def _line(check: str, options: Mapping[str, Any], kind: str, limits: tuple[float
     return Wanted(check=check, options=options, limit_kind=kind, least=limits[0], most=limits[1], about=about)
 
 
-def _steps(one: Wanted) -> list[float]:
-    return [step for step in LADDER if one.least <= step <= one.most]
+def _step(one: Wanted, reach: float) -> float:
+    """The first step of the ladder that is sensible and beyond ``reach``."""
+    return next((step for step in LADDER if one.least <= step < one.most and step > reach), one.most)
 
 
-def _policy(lines: Sequence[Requirement]) -> Policy:
-    return Policy(name="draft", version="1", require=tuple(lines), n_min=N_MIN)
-
-
-def _tried(dataset: Dataset, limits: Sequence[float], lines: Sequence[Wanted], level: float) -> list[_Seen]:
-    """Every line with its limit."""
-    rules = _policy([one.line(limit) for one, limit in zip(lines, limits, strict=True)])
-    found = auditor.certifiable(rules, dataset, level=level)
-    out = []
-    for one in lines:
+def _tried(
+    dataset: Dataset, limits: Mapping[int, float], lines: Sequence[Wanted], level: float
+) -> tuple[dict[int, _Seen], float]:
+    """The lines of ``limits`` by their places, each with its limit; and how often all of them pass."""
+    rules = tuple(lines[at].line(limit) for at, limit in limits.items())
+    policy = Policy(name="draft", version="1", require=rules, n_min=N_MIN)
+    found = auditor.certifiable(policy, dataset, level=level)
+    out = {}
+    for at in limits:
+        one = lines[at]
         tests = [t for t in found if t.check == one.check and _same(t.options, one.options)]
         noted = next((t.note for t in tests if t.note), "" if tests else "cannot be decided on these data")
         power = 0.0 if noted else min(t.power for t in tests)
         rows = min((min(t.denominator, t.denominator_reference or t.denominator) for t in tests), default=0)
-        margin = max((t.margin or 0.0 for t in tests), default=0.0)
-        out.append(_Seen(power, rows, margin, noted))
-    return out
+        out[at] = _Seen(power, rows, max((t.reach or 0.0 for t in tests), default=0.0), noted)
+    return out, found[-1].power
 
 
 def _same(given: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     return all(given.get(name) == value for name, value in options.items())
 
 
-def _together(
-    dataset: Dataset,
-    lines: Sequence[Wanted],
-    steps: Sequence[list[float]],
-    tried: Sequence[list[_Seen]],
-    chosen: list[int | None],
-    level: float,
-) -> float:
-    """The share of drawn splits on which all pass; the line nearest to failing is loosened until that is enough."""
+def _loosened(
+    dataset: Dataset, limits: dict[int, float], lines: Sequence[Wanted], level: float
+) -> tuple[dict[int, _Seen], float]:
+    """What the limits come to, those nearest to failing loosened until all together pass often enough."""
+    if not limits:
+        return {}, 0.0
     while True:
-        kept = {at: step for at, step in enumerate(chosen) if step is not None}
-        if not kept:
-            return 0.0
-        rules = _policy([lines[at].line(steps[at][step]) for at, step in kept.items()])
-        power = auditor.certifiable(rules, dataset, level=level)[-1].power
-        loose = [(tried[step][at].power, at) for at, step in kept.items() if step + 1 < len(steps[at])]
-        if power >= TOGETHER or not loose:
-            return power
+        seen, together = _tried(dataset, limits, lines, level)
+        loose = [(seen[at].power, at) for at, limit in limits.items() if limit < lines[at].most]
+        if not loose or (together >= TOGETHER and min(loose)[0] >= EACH):
+            return seen, together
         tightest = min(loose)[1]
-        chosen[tightest] = kept[tightest] + 1
+        limits[tightest] = _step(lines[tightest], limits[tightest])
 
 
-def _why(seen: _Seen, one: Wanted, rows: int, level: float) -> str:
+def _why(seen: _Seen, one: Wanted, rows: int) -> str:
     """Why no limit is certified, and how many rows would do; margins shrink with the root of the rows."""
     if seen.note and 0 < seen.rows < N_MIN:
         needed = math.ceil(rows * LUCK * N_MIN / seen.rows / 100) * 100
@@ -214,9 +208,7 @@ def _why(seen: _Seen, one: Wanted, rows: int, level: float) -> str:
         return f"{few}; about {needed:,} rows in the table could, or small groups put together (merge)"
     if seen.note:
         return seen.note
-    z = float(z_value(level))
-    reach = seen.margin * (z + float(z_value(1 - EACH))) / z
-    needed = math.ceil(rows * (reach / one.most) ** 2 / 100) * 100
+    needed = math.ceil(rows * (seen.reach / one.most) ** 2 / 100) * 100
     return f"{seen.rows} rows cannot tell {one.most:g} from nothing; about {needed:,} rows in the table could"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["data", "teacher", "search", "measure", "certify", "report", "track", "verify", "sealed"]
+Phase = Literal["file", "data", "teacher", "search", "measure", "certify", "report", "track", "verify", "sealed"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
