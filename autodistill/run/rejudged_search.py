@@ -10,7 +10,7 @@ from autodistill import auditor, report, verdict
 from autodistill.auditor import exemplars
 from autodistill.ledger import Ledger
 from autodistill.records import Entry, Policy, digest, plain
-from autodistill.run import decided, ordered, rates
+from autodistill.run import decided, ordered, rates, sealed
 from autodistill.run.finished import STUDENT, Finished
 from autodistill.run.ordered import Certification, Tested
 
@@ -69,7 +69,7 @@ def _report(
         "files": {name: sha for name, sha in found["files"].items() if not name.startswith("candidates/")},
         "notes": _notes(bench, entries, certified),
     }
-    files: dict[str, bytes] = {}
+    files = {} if certified.refused else _unheard(bench, certified)
     if certified.look and finalist is not None:
         seen = bench.evidence(finalist.entry.candidate, "audit")
         files[exemplars.FILE] = exemplars.exemplar_csv(exemplars.exemplar_table(seen))
@@ -84,6 +84,16 @@ def _report(
     new["against"] = report.compared(new)
     new["group_data"] = report.group_data(new, (found.get("group_data") or {}).get("unknown", {}))
     return new, files
+
+
+def _unheard(bench: Finished, certified: Certification) -> dict[str, bytes]:
+    """What students say of the audit rows whom the search had not tested: a signature of this judgement rests on it."""
+    out: dict[str, bytes] = {}
+    for one in certified.shortlist:
+        name = f"candidates/{one.entry.candidate.key}/predictions.audit.parquet"
+        if not (bench.folder / name).is_file():
+            out[name] = sealed.stored(bench.evidence(one.entry.candidate, "audit").student["audit"])
+    return out
 
 
 def _told(bench: Finished, certified: Certification, entry: Entry) -> dict[str, Any]:

@@ -203,8 +203,13 @@ def predictions(path: Path, view: str) -> Predictions:
 
 
 def _keep(folder: Path, student: Predictions) -> None:
+    write_whole(folder / "statements" / "predictions.sealed.parquet", stored(student), mode=0o600)
+
+
+def stored(student: Predictions) -> bytes:
+    """Predictions as the file that ``predictions`` reads."""
     columns = {"row_id": student.row_ids, "decision": student.decisions}
     columns |= {f"score_{c}": student.scores[:, c] for c in range(student.scores.shape[1])}
     sink = io.BytesIO()
     pq.write_table(pa.table(columns), sink, compression="zstd")
-    write_whole(folder / "statements" / "predictions.sealed.parquet", sink.getvalue(), mode=0o600)
+    return sink.getvalue()
