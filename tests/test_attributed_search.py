@@ -161,13 +161,12 @@ def test_the_gaps_are_split_over_three_seeds_of_both(done: Done) -> None:
 
 
 def test_a_shortlisted_recipe_has_its_error_with_three_seeds(done: Done) -> None:
-    entries = {one["candidate"]["recipe"]: one for one in done.report["entries"]}
+    entries = {one.candidate.key: one for one in msgspec.convert(done.report["entries"], list[Entry])}
     for line in done.report["shortlist"]:
         told = line["seeds"]
         assert len(told["errors"]) == 3
         assert told["reason"] == ""
-        own = next(one for one in entries.values() if line["key"].startswith(one["candidate"]["recipe"][:8]))
-        assert told["errors"][0] == own["error"]
+        assert told["errors"][0] == entries[line["key"]].error
         assert len(set(told["errors"])) > 1  # training is random
         text = (done.folder / "report.html").read_text(encoding="utf-8")
         assert f"{100 * min(told['errors']):.2f}" in text

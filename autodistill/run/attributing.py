@@ -34,12 +34,12 @@ def attribute(shop: Workshop, found: Certification, watch: Watch) -> Attributed:
     """Train what is missing of both arms and split the finalist's gaps."""
     if found.finalist is None or found.refused:
         return Attributed(reason="no student was tested on the audit split")
-    if not shop.dataset.classes:
-        return Attributed(reason=NUMBERS)
     entry = found.finalist.entry
     twin = twins.twin_of(entry.candidate)
     if twin is None:
         return Attributed(reason="the finalist was trained without its teacher: there is no distillation to attribute")
+    if not shop.dataset.classes:
+        return Attributed(reason=NUMBERS)
     arms = [twins.replicates(one, SEEDS) for one in (entry.candidate, twin)]
     try:
         said = _predicted(shop, arms, float(entry.seconds.get("train", 0.0)), watch)
