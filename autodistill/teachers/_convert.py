@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from autodistill.records import FloatArray, IntArray
+from autodistill.teachers._lightgbm import rounded
 
 OPSET, ML_OPSET = 18, 3
 ZIPMAP = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
@@ -46,8 +47,10 @@ def _sklearn(model: Any, width: int | Columns, classes: int) -> Any:
     from skl2onnx import to_onnx
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
-    for library in _libraries(model):
+    libraries = _libraries(model)
+    for library in libraries:
         _registered(library)
+    model = rounded(model) if "lightgbm" in libraries else model
     options = {id(model): {"zipmap": False}} if classes else None
     types = {"float": FloatTensorType, "string": StringTensorType}
     if isinstance(width, int):
