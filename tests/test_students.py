@@ -7,7 +7,7 @@ import pytest
 import torch
 from onnx import checker
 
-from autodistill import runtime
+from autodistill import plugins, runtime
 from autodistill.errors import StudentError
 from autodistill.export import trace
 from autodistill.export.network import core_of
@@ -202,6 +202,37 @@ def test_a_written_graph_and_a_traced_one_decide_the_same(family, shapes):
         feeds = {"/numeric": numeric, "/codes": codes}
         both = [quantised(core, {i.name: feeds[i.name] for i in core.graph.input}) for core in (written, traced)]
         np.testing.assert_array_equal(*(logits_of(core, numeric, codes) for core in both))
+
+
+@pytest.mark.parametrize(
+    ("family", "options", "shapes"),
+    [
+        ("convnet", {"width": 4, "blocks": 3}, Shapes(numeric=81, cardinalities=(), classes=3, size=(9, 9))),
+        ("convnet", {"width": 4, "blocks": 0}, Shapes(numeric=162, cardinalities=(), classes=3, size=(2, 9, 9))),
+        ("resnet", {"width": 4, "blocks": 2}, Shapes(numeric=81, cardinalities=(), classes=3, size=(9, 9))),
+        ("tcn", {"width": 4, "blocks": 2}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
+        ("tcn", {"width": 4, "blocks": 2, "kernel": 4}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
+        ("tcn", {"width": 4, "blocks": 0}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
+        ("textcnn", {"width": 4, "filters": 3}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=7)),
+        ("textcnn", {"width": 4, "filters": 3}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=2)),
+        ("embedding_bag", {"width": 4}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=7)),
+    ],
+)
+def test_a_network_of_one_column_writes_its_graph(family, options, shapes):
+    torch.manual_seed(2)
+    module = plugins.build("students", family, options).build(shapes, 3).eval()
+    with torch.no_grad():
+        for value in module.parameters():
+            value.copy_(torch.randn(value.shape) * 0.3)
+    numeric = torch.randn(6, *shapes.shape)
+    codes = torch.randint(0, 12, (6, shapes.coded)) * (
+        torch.arange(shapes.coded) < torch.tensor([[1], [2], [7], [5], [0], [3]])
+    )
+    core = module.onnx()
+    checker.check_model(core, full_check=True)
+    with torch.no_grad():
+        expected = module(numeric, codes).numpy()
+    np.testing.assert_allclose(logits_of(core, numeric.numpy(), codes.numpy()), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_linear_is_one_hot_rows_times_a_matrix():

@@ -24,7 +24,7 @@ TINY = 1e-6
 class Audio:
     """Waves [T] in [-1, 1] of one length: ``/numeric`` [N, mels, frames], each band with mean 0 and deviation 1.
 
-    Frames are windowed (Hann) and transformed by two convolutions with fixed sines and cosines; power goes through
+    Frames are windowed (Hann) and transformed by two convolutions with sines and cosines; power goes through
     triangular filters, evenly spaced on the mel scale 2595 log10(1 + f / 700), and the logarithm. For families that
     are fitted a sound is each band's mean and deviation over time.
     """
@@ -83,11 +83,12 @@ class Audio:
     def _bands(self, front: Front) -> str:
         """log-mel [N, mels, frames] of the waves."""
         size, hop = round(self.window * self.rate), round(self.hop * self.rate)
-        real, imaginary = _fourier(size)
         wave = front.add("Unsqueeze", [self.column, front.constant("/channel", np.array([1]))])
+        angle, window = _angles(front, size), front.constant("/window", _hann(size))
         parts = []
-        for name, kernel in (("/cosines", real), ("/sines", imaginary)):
-            value = front.add("Conv", [wave, front.constant(name, kernel)], strides=[hop])
+        for function in ("Cos", "Sin"):
+            kernel = front.add("Mul", [front.add(function, [angle]), window])
+            value = front.add("Conv", [wave, kernel], strides=[hop])
             parts.append(front.add("Mul", [value, value]))
         power = front.add("Add", parts)
         filters = front.constant("/filters", mel_filters(self.mels, size, self.rate))
@@ -102,12 +103,21 @@ class Audio:
         )
 
 
-def _fourier(size: int) -> tuple[FloatArray, FloatArray]:
-    """Windowed cosines and sines [size // 2 + 1, 1, size]: the discrete Fourier transform as a convolution."""
-    at = np.arange(size)
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * at / size)
-    angle = 2 * np.pi * np.outer(np.arange(size // 2 + 1), at) / size
-    return ((np.cos(angle) * hann)[:, None].astype(np.float32), (np.sin(angle) * hann)[:, None].astype(np.float32))
+def _angles(front: Front, size: int) -> str:
+    """2πkn / size [size // 2 + 1, 1, size], of which cosines and sines are the discrete Fourier transform.
+
+    By operators on two short lists: a runtime folds them into a table when it opens the file, and the file does not
+    carry one, which would be most of it. Whole numbers are reduced first, so that float32 keeps every angle.
+    """
+    bins = front.constant("/bins", np.arange(size // 2 + 1).reshape(-1, 1, 1))
+    samples = front.constant("/samples", np.arange(size).reshape(1, 1, -1))
+    turns = front.add("Mod", [front.add("Mul", [bins, samples]), front.constant("/size", np.array(size))])
+    turn = front.constant("/turn", np.array(2 * np.pi / size, np.float32))
+    return front.add("Mul", [front.add("Cast", [turns], to=1), turn])
+
+
+def _hann(size: int) -> FloatArray:
+    return np.asarray(0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size), np.float32)
 
 
 def mel_filters(mels: int, size: int, rate: int) -> FloatArray:

@@ -49,6 +49,30 @@ class Core:
         """value · weightᵀ + bias, as ``nn.Linear`` keeps them."""
         return self.add("Gemm", [value, self.weight(weight), self.weight(bias)], transB=1)
 
+    def convolved(self, value: str, name: str, layer: Any) -> str:
+        """A convolution whose weights stand under ``name``."""
+        given = [value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")]
+        return self.add(
+            "Conv", given, group=layer.groups, strides=list(layer.stride), dilations=list(layer.dilation),
+            pads=2 * list(layer.padding),
+        )  # fmt: skip
+
+    def over(self, op: str, value: str, *axes: int) -> str:
+        """A value without some axes: ``ReduceMean``, ``ReduceSum`` or ``ReduceMax`` over them."""
+        return self.add(op, [value, self.constant(f"axes{axes}", np.array(axes))], keepdims=0)
+
+    def picture(self, inputs: Shapes) -> str:
+        """The numbers of a row as [N, C, H, W]: a spectrogram has one channel."""
+        if len(inputs.shape) == 3:
+            return NUMERIC
+        return self.add("Unsqueeze", [NUMERIC, self.constant("channel", np.array([1]))])
+
+    def words(self, table: str) -> tuple[str, str]:
+        """Word vectors [N, M, width], zero where there is no word (code 0), and 1 where there is one, else 0."""
+        there = self.add("Cast", [self.add("Greater", [CODES, self.constant("none", np.array(0))])], to=1)
+        there = self.add("Unsqueeze", [there, self.constant("last", np.array([2]))])
+        return self.add("Mul", [self.looked_up(table), there]), there
+
     def numbers(self, inputs: Shapes) -> str:
         """The numbers of a row as a flat list [N, K]."""
         if len(inputs.shape) == 1:

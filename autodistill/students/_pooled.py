@@ -1,13 +1,19 @@
 """Networks that end in one vector a row and a linear layer: what feature losses match is that vector."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from autodistill.inputs import Shapes
+from autodistill.students._network import Core
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def pooled(body: "nn.Module", width: int, outputs: int) -> "nn.Module":
-    """``body(numeric, codes)`` gives [n, width]; a linear layer makes logits [n, outputs] of it."""
+def pooled(body: "nn.Module", width: int, inputs: Shapes, outputs: int) -> "nn.Module":
+    """``body(numeric, codes)`` gives [n, width]; a linear layer makes logits [n, outputs] of it.
+
+    A body that writes itself (``written(core) -> str``, the name of its vector) saves a trace an architecture.
+    """
     from torch import Tensor, nn
 
     class Network(nn.Module):
@@ -25,4 +31,12 @@ def pooled(body: "nn.Module", width: int, outputs: int) -> "nn.Module":
         def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:
             return self.head(self.features(numeric, codes))  # type: ignore[no-any-return]
 
-    return Network()
+    class Written(Network):
+        """One whose body writes itself."""
+
+        def onnx(self) -> Any:
+            core = Core(self)
+            vector = self.body.written(core)  # type: ignore[operator]
+            return core.model(core.dense(vector, "head.weight", "head.bias"), inputs, outputs)
+
+    return Written() if hasattr(body, "written") else Network()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
+from autodistill.students._network import Core
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -60,4 +61,11 @@ class ConvNet:
                 picture = numeric if numeric.dim() == 4 else torch.unsqueeze(numeric, 1)
                 return self.layers(picture).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
-        return pooled(Body(), wide, outputs)
+            def written(self, core: Core) -> str:
+                value = core.picture(inputs)
+                for at, layer in enumerate(self.layers):
+                    relu = isinstance(layer, nn.ReLU)
+                    value = core.add("Relu", [value]) if relu else core.convolved(value, f"body.layers.{at}", layer)
+                return core.over("ReduceMean", value, 2, 3)
+
+        return pooled(Body(), wide, inputs, outputs)

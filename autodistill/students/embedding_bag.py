@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
 from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
 from autodistill.students import embedded
+from autodistill.students._network import Core
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -42,4 +44,9 @@ class EmbeddingBag:
                 mean: Tensor = (self.table(codes) * there).sum(dim=1) / there.sum(dim=1).clamp_min(1.0)
                 return mean
 
-        return pooled(Body(), width, outputs)
+            def written(self, core: Core) -> str:
+                words, there = core.words("body.table.weight")
+                many = core.add("Max", [core.over("ReduceSum", there, 1), core.constant("one", np.ones(1, np.float32))])
+                return core.add("Div", [core.over("ReduceSum", words, 1), many])
+
+        return pooled(Body(), width, inputs, outputs)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
+from autodistill.students._network import Core
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -47,6 +48,11 @@ class ResNet:
                 kept = x if self.beside is None else self.beside(x)
                 return torch.relu(kept + self.second(torch.relu(self.first(x))))
 
+            def written(self, core: Core, value: str, name: str) -> str:
+                kept = value if self.beside is None else core.convolved(value, f"{name}.beside", self.beside)
+                inner = core.add("Relu", [core.convolved(value, f"{name}.first", self.first)])
+                return core.add("Relu", [core.add("Add", [kept, core.convolved(inner, f"{name}.second", self.second)])])
+
         channels = inputs.shape[0] if len(inputs.shape) == 3 else 1
         wide = self.width
         layers: list[nn.Module] = [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
@@ -67,4 +73,11 @@ class ResNet:
                 picture = numeric if numeric.dim() == 4 else torch.unsqueeze(numeric, 1)
                 return self.layers(picture).mean(dim=(2, 3))  # type: ignore[no-any-return]
 
-        return pooled(Body(), wide, outputs)
+            def written(self, core: Core) -> str:
+                first, _, *blocks = self.layers
+                value = core.add("Relu", [core.convolved(core.picture(inputs), "body.layers.0", first)])
+                for at, block in enumerate(blocks, start=2):
+                    value = block.written(core, value, f"body.layers.{at}")  # type: ignore[operator]
+                return core.over("ReduceMean", value, 2, 3)
+
+        return pooled(Body(), wide, inputs, outputs)

@@ -4,9 +4,11 @@ there as a whole."""
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
+import numpy as np
 from pydantic.fields import Field
 
-from autodistill.inputs import Shapes
+from autodistill.inputs import NUMERIC, Shapes
+from autodistill.students._network import Core
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -52,4 +54,17 @@ class Tcn:
                     value = value[:, :, :length] + grown[:, :, :length]
                 return value.mean(dim=2)
 
-        return pooled(Body(self.blocks), width, outputs)
+            def written(self, core: Core) -> str:
+                value = core.add("Relu", [core.convolved(NUMERIC, "body.first", self.first)])
+                if self.blocks and kernel % 2 == 0:
+                    starts, axis = core.constant("start", np.array([0])), core.constant("time", np.array([2]))
+                for at, block in enumerate(self.blocks):
+                    grown = core.add("Relu", [core.convolved(value, f"body.blocks.{at}", block)])
+                    if kernel % 2 == 0:  # it gives or takes a step: the shorter of the two is the length
+                        ends = [core.add("Shape", [one], start=2, end=3) for one in (value, grown)]
+                        end = core.add("Min", ends)
+                        value, grown = (core.add("Slice", [one, starts, end, axis]) for one in (value, grown))
+                    value = core.add("Add", [value, grown])
+                return core.over("ReduceMean", value, 2)
+
+        return pooled(Body(self.blocks), width, inputs, outputs)

@@ -7,6 +7,7 @@ from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
 from autodistill.students import embedded
+from autodistill.students._network import Core
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -45,4 +46,12 @@ class TextCnn:
                 words = (self.table(codes) * (codes > 0).float().unsqueeze(2)).transpose(1, 2)
                 return torch.cat([torch.relu(one(words)).amax(dim=2) for one in self.filters], dim=1)
 
-        return pooled(Body(), filters * len(lengths), outputs)
+            def written(self, core: Core) -> str:
+                words = core.add("Transpose", [core.words("body.table.weight")[0]], perm=[0, 2, 1])
+                found = []
+                for at, one in enumerate(self.filters):
+                    answer = core.add("Relu", [core.convolved(words, f"body.filters.{at}", one)])
+                    found.append(core.over("ReduceMax", answer, 2))
+                return core.add("Concat", found, axis=1)
+
+        return pooled(Body(), filters * len(lengths), inputs, outputs)

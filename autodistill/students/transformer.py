@@ -77,7 +77,7 @@ class Transformer:
                 mean: Tensor = words.sum(dim=1) / there.sum(dim=1, keepdim=True).clamp_min(1.0)
                 return mean
 
-        return pooled(Body(), width, outputs)
+        return pooled(Body(), width, inputs, outputs)
 
 
 def _divisor(width: int, heads: int) -> int:
