@@ -30,6 +30,10 @@ SPREAD = 0.25
 """What a row adds to the difference of two errors, as a share of the target's standard deviation: assumed. Measured
 were 0.12 on 61,395 wages and 0.2 to 0.3 on 442 patients."""
 
+UNLIMITED = 100
+"""Rows below which an RMSE is mostly not decided: nothing limits what one row may cost, and few rows carry the error
+(``stats.spread.TILT`` at a skewness of 1, assumed)."""
+
 FINE = 0.02  # of the target's standard deviation: a finer limit than that refuses students for nothing
 COARSE = 0.25
 
@@ -238,8 +242,10 @@ def _assumed(one: Wanted, dataset: Dataset, level: float) -> Margin:
     rows = min(sizes)
     if name and _unknown(dataset, name):
         return Margin(wanted=one, limit=None, power=None, rows=rows, why=_unknown(dataset, name))
-    if rows < N_MIN:
-        why = f"the smallest group has {rows} audit rows where {N_MIN} are needed"
+    needs = UNLIMITED if one.check == "score_loss" else N_MIN
+    if rows < needs:
+        more = math.ceil(len(dataset.y) * LUCK * needs / max(rows, 1) / 100) * 100
+        why = f"it rests on {rows} audit rows where about {needs} are needed; {more:,} rows in the table could"
         return Margin(wanted=one, limit=_kept(one), power=None, rows=rows, why=why)
     # A gap is a difference of two groups' means, a loss the mean of one.
     least = 1 / rows + (1 / max(sizes) if one.limit_kind == "grows_by_at_most" else 0.0)

@@ -18,7 +18,7 @@ from autodistill.errors import TeacherError
 from autodistill.inputs import FEATURES
 from autodistill.plugins import Fixed, Rest, suggest
 from autodistill.records import Features, FloatArray, IntArray, digest
-from autodistill.teachers import Labelled, Saw, Task, _saved
+from autodistill.teachers import Labelled, Saw, Task, _lightgbm, _saved
 from autodistill.teachers._classes import order, scores
 from autodistill.teachers._convert import Columns, convert
 from autodistill.teachers._fronts import Feed, front
@@ -78,8 +78,8 @@ class Sklearn:
         self._make(0)  # wrong options are refused here, before any row is read
         package = importlib.import_module(self.estimator.partition(".")[0])
         named[package.__name__] = str(getattr(package, "__version__", ""))
-        source = inspect.getsourcefile(made)
-        return named | {self.estimator: digest(Path(source).read_bytes()) if source else ""}
+        code = digest(Path(source).read_bytes()) if (source := inspect.getsourcefile(made)) else ""
+        return named | _lightgbm.ARTEFACT.get(package.__name__, {}) | {self.estimator: code}
 
     def label(self, task: Task) -> Labelled:
         """Out-of-fold labels of the train rows, and labels of all others by one model fitted on the train split."""
