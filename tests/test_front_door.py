@@ -16,6 +16,7 @@ from autodistill import cli, spec
 
 TEACHER = "sklearn.tree.DecisionTreeClassifier"
 HEAVY = ("torch", "mlflow", "optuna", "sklearn", "matplotlib", "fairlearn", "ray", "transformers", "skl2onnx")
+LIGHT = ("--version", "--help", "list", "completion")  # a quarter of a second is a quarter of what they take
 ORDER = """
 import sys
 class Seen:
@@ -269,6 +270,7 @@ for verb in {verbs!r}:
     except SystemExit as end:
         code = end.code
     opened = [name for name in {HEAVY!r} if name in sys.modules]
+    opened += ["scipy.special"] if verb[0] in {LIGHT!r} and "scipy.special" in sys.modules else []
     assert code == 0 and not opened, (verb, code, opened)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import stdtrit
 
 from autodistill.records import IntArray
 from autodistill.stats.shares import Floats, Limits, Numbers
@@ -51,6 +50,8 @@ class Spread:
 
     def limits(self, level: Numbers) -> Limits:
         """Limits, each one-sided at ``level`` (broadcast against [...])."""
+        from scipy.special import stdtrit  # as in ``shares``: naming a check opens no scipy
+
         alpha = np.asarray(level, float)
         units = np.maximum(self.units, 1.0)
         t = -stdtrit(np.maximum(units - 1, 1.0), np.broadcast_to(alpha, np.broadcast_shapes(alpha.shape, units.shape)))
