@@ -187,3 +187,21 @@ def test_an_artefact_behind_a_tokenizer_takes_any_number_of_tokens() -> None:
     mask = np.array([[1, 1, 1, 0, 0], [1, 0, 0, 0, 0]], np.int64)
     found = session.run({"/input_ids": np.full((2, 5), 7), "/attention_mask": mask}, ["m/input_ids"])[0]
     np.testing.assert_array_equal(found, np.full((2, 3), 7))
+
+
+def test_an_undecided_reading_says_why_and_asks_for_no_rows() -> None:
+    from autodistill import verdict
+    from autodistill.records import Policy, Reading, Requirement
+    from autodistill.report import sentences
+
+    rule = Requirement(kind="meter", name="latency", options={}, limits={"at_most": 20.0})
+    policy = Policy(name="p", version="1", require=(rule,), report=(), sha256="0" * 64)
+    slow = Reading(
+        quantity="latency", unit="µs", value=30.0, low=15.0, high=60.0, repeats=1, method="m", device="d",
+        source="measured", status="few_accepted",
+    )  # fmt: skip
+    (found,) = verdict.meters(policy, {"latency": slow}, {})
+    said = sentences.sentence(found)
+    assert found.outcome == "INCONCLUSIVE"
+    assert "too few clean runs" in said
+    assert "rows alone" not in said

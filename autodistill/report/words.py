@@ -268,6 +268,8 @@ def leans(finding: Finding) -> bool:
 
 def rows_needed(finding: Finding) -> str:
     """How many rows would decide an undecided test with 80 % power; empty where that was not computed."""
+    if finding.split == "device":
+        return ""  # no row decides about a reading
     where = f"rows with {who(finding)}" if finding.group is not None else "rows"
     where = who(finding) if finding.check == "tail_loss" and finding.group is not None else where
     if finding.rows_needed is not None:
