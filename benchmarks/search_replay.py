@@ -208,8 +208,7 @@ def table(lines: list[dict[str, Any]], axis: str, head: Sequence[str]) -> list[s
         found = by_name[name]
         figures = [cell([line[axis][at] for line in found]) for at in range(len(SHARES))]
         tests = [
-            compared({o["seed"]: o[axis][at] for o in own}, {o["seed"]: o[axis][at] for o in found})
-            for at in (-2, -1)
+            compared({o["seed"]: o[axis][at] for o in own}, {o["seed"]: o[axis][at] for o in found}) for at in (-2, -1)
         ]
         said = ["–", "–"] if name == "ours" else [f"{p:.3f}" for p in tests]
         tried = [line["counts"].get("proposed", 0) or line["counts"].get("finished", 0) for line in found]
