@@ -37,6 +37,7 @@ report:
 SPEC = """
 name: small
 seed: {seed}
+sampler: tpe
 data:
   table: {table}
   target: income
