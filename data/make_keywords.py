@@ -39,12 +39,12 @@ class Synthesiser:
             import espeakng_loader
         except ModuleNotFoundError:
             raise SystemExit("espeak-ng is missing: pip install espeakng-loader") from None
-        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
-        self.rate = self.library.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
+        self.espeak = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.rate = self.espeak.espeak_Initialize(SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
         self._parts: list[np.ndarray] = []
         kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
         self._heard = kind(self._take)  # kept: the library calls it as long as it lives
-        self.library.espeak_SetSynthCallback(self._heard)
+        self.espeak.espeak_SetSynthCallback(self._heard)
 
     def _take(self, wave: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
         if wave and count:
@@ -53,14 +53,14 @@ class Synthesiser:
 
     def say(self, word: str, voice: str, pitch: int, speed: int) -> np.ndarray:
         """The word as float64 in [-1, 1] at ``RATE``, without the silence around it."""
-        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
+        if self.espeak.espeak_SetVoiceByName(voice.encode()) != 0:
             raise SystemExit(f"espeak-ng has no voice {voice}")
-        self.library.espeak_SetParameter(PITCH, pitch, 0)
-        self.library.espeak_SetParameter(SPEED, speed, 0)
+        self.espeak.espeak_SetParameter(PITCH, pitch, 0)
+        self.espeak.espeak_SetParameter(SPEED, speed, 0)
         self._parts = []
         text = word.encode() + b"\0"
-        self.library.espeak_Synth(text, len(text), 0, 1, 0, UTF8, None, None)
-        self.library.espeak_Synchronize()
+        self.espeak.espeak_Synth(text, len(text), 0, 1, 0, UTF8, None, None)
+        self.espeak.espeak_Synchronize()
         wave = resample_poly(np.concatenate(self._parts) / 32768.0, RATE, self.rate)
         loud = np.flatnonzero(np.abs(wave) > 0.02 * np.abs(wave).max())
         return wave[loud[0] : loud[-1] + 1]
