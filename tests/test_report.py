@@ -18,7 +18,7 @@ import report_findings
 
 from autodistill import report, stats
 from autodistill.errors import RunError
-from autodistill.report import audited, chart, numbers, sections, sentences, terms, view, words
+from autodistill.report import audited, beside, chart, numbers, sections, sentences, terms, view, words
 
 SEARCHES = (report_data.certified, report_data.undecided, report_data.nothing, report_data.empty)
 AUDITS = (report_audits.audited, report_audits.hostile, report_audits.regression)
@@ -238,6 +238,17 @@ def test_energy_is_named_an_estimate_wherever_it_stands(pages: dict[str, str]) -
     assert chart.tiered({"energy": report_findings.reading("energy", "uJ", 1.0, source="modelled")}).keys() == {
         "energy_uJ.modelled"
     }
+
+
+def test_two_readings_that_do_not_agree_with_the_ratio_read_together_are_said_to() -> None:
+    read = report_findings.reading
+    apart = {"latency": read("latency", "us", 44.0)}, {"latency": read("latency", "us", 104.0)}
+    for low, high, said in ((0.21, 0.28, "0.42"), (0.21, 0.5, None)):
+        together = replace(read("latency_ratio", "ratio", 0.25), low=low, high=high)
+        shown = beside._quantity("latency", {**apart[0], "latency_ratio": together}, apart[1], [])
+        assert shown["ratio"].startswith("0.25")
+        assert ("apart give" in shown["words"]) == (said is not None)
+        assert said is None or said in shown["words"]
 
 
 def test_an_unavailable_reading_gives_its_reason_beside_the_word() -> None:

@@ -173,7 +173,7 @@ def _quantity(
         factor = f"{numbers.digits(quotient, 2)}{numbers.NARROW}×"
         tested = next((f for f in found if f.check == name and f.limit_kind == "at_most_ratio"), None)
         interval = f"tested: {words.measured(tested)}" if tested else numbers.spread(together)
-        how = f"{interval}, read interleaved".strip(", ") + _status(together)
+        how = f"{interval}, read interleaved".strip(", ") + _status(together) + _apart(together, s, t)
     elif name.startswith("latency") and quotient is not None:
         how = "quotient of two readings"
     said = _factor_words(name, quotient)
@@ -187,6 +187,16 @@ def _quantity(
         "ratio": factor,
         "words": "; ".join(part for part in (said, how) if part),
     }
+
+
+def _apart(together: Reading, student: float | None, teacher: float | None) -> str:
+    """What the two readings apart come to, where the interval of the interleaved ratio has no place for it."""
+    if student is None or not teacher or together.low is None or together.high is None:
+        return ""
+    quotient = student / teacher
+    if together.low <= quotient <= together.high:
+        return ""
+    return f"; the two readings apart give {numbers.digits(quotient, 2)}{numbers.NARROW}×: the machine was not quiet"
 
 
 def _factor_words(name: str, quotient: float | None) -> str:

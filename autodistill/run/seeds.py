@@ -18,7 +18,7 @@ SHARE = 0.25
 """Of the search's own time so much may go into further seeds."""
 LEAST = 20.0
 """Seconds that they may take in any case."""
-FITTED = "the family is fitted without randomness: every seed gives the same student"
+FITTED = "fitted without randomness"
 LATE = "not trained: further seeds may take a quarter of the search's time, and that was up"
 
 
