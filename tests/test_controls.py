@@ -14,7 +14,10 @@ from sklearn.ensemble import (
     GradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
+    VotingRegressor,
 )
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from teachers_elsewhere import matrix, numbers, prepare
 from torch import nn
 
@@ -46,6 +49,23 @@ def said(core: Any, x: np.ndarray) -> np.ndarray:
     last = [output.name for output in session.native.get_outputs() if output.type == "tensor(float)"][-1]
     found: np.ndarray = session.run({"features": x}, [last])[0]
     return found
+
+
+def test_a_forest_within_another_model_is_a_mean_with_fewer_trees_too() -> None:
+    of = numbers(())
+    x, forests = matrix(of), [RandomForestRegressor(ROUNDS, random_state=seed) for seed in (0, 1)]
+    booster = GradientBoostingRegressor(n_estimators=ROUNDS, random_state=0)
+    y = of.y + 20.0
+    share = KEPT / ROUNDS
+    for whole in (make_pipeline(StandardScaler(), forests[0]), VotingRegressor([("a", forests[1]), ("b", booster)])):
+        model = whole.fit(x, y)
+        core = onnx.load_model_from_string(convert(model, 2, 0)[0] or b"")
+        inside = model[-1] if hasattr(model, "steps") else model.estimators_[0]
+        few = np.mean([tree.predict(StandardScaler().fit_transform(x) if hasattr(model, "steps") else x)
+                       for tree in inside.estimators_[:KEPT]], axis=0)  # fmt: skip
+        if not hasattr(model, "steps"):
+            few = (few + list(model.estimators_[1].staged_predict(x))[KEPT - 1]) / 2
+        np.testing.assert_allclose(said(truncated(core, share), x).ravel(), few, rtol=1e-3)
 
 
 @pytest.mark.parametrize(("kind", "classes"), MODELS)

@@ -151,6 +151,49 @@ def test_no_file_is_written_over_without_force(place: Path, capsys: pytest.Captu
     assert Path("people.policy.yaml").read_text(encoding="utf-8") != "mine"
 
 
+def test_a_regression_without_groups_is_drafted(place: Path) -> None:
+    kept = people().drop(columns=["income", "born"])
+    kept.to_parquet("kept.parquet")
+    arguments = ["init", "kept.parquet", "--target", "age", "--no-groups", "--drop", "id"]
+    assert cli.main([*arguments, "--teacher", "sklearn.tree.DecisionTreeRegressor"]) == 0
+    assert spec.load("kept.yaml").policy.require[0].name == "score_loss"
+
+
+def test_an_entity_that_is_found_is_not_left_out_too(place: Path) -> None:
+    draw = np.random.default_rng(3)
+    patients = draw.integers(0, 500, 1600).astype(str).astype(object)
+    patients[draw.random(1600) < 0.02] = "unknown text"
+    people().drop(columns="id").assign(patient_id=patients).to_parquet("ent.parquet")
+    assert init("--no-groups", table="ent.parquet") == 0
+    asked = spec.load("ent.yaml").data
+    assert (asked.entity, "patient_id" in asked.drop) == ("patient_id", False)
+
+
+def test_what_cannot_be_printed_survives_too(place: Path) -> None:
+    odd = people().rename(columns={"gender": "g\x85h", "hours a week": "h\x90"})
+    odd["g\x85h"] = odd["g\x85h"] + "\x07\x9f"
+    odd.to_parquet("bell.parquet")
+    assert init("--group", "g\x85h", table="bell.parquet") == 0
+    assert spec.load("bell.yaml").data.groups[0].column == "g\x85h"
+
+
+def test_files_are_as_they_were_where_the_new_ones_would_be_refused(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert init("--no-groups") == 0
+    before = [Path(name).read_bytes() for name in ("people.yaml", "people.policy.yaml")]
+    capsys.readouterr()
+    monkeypatch.setattr("autodistill.cli.init._refused", lambda out: f"{out}: no")
+    assert init("--group", "gender", "--force") == cli.WRONG
+    assert "no file was written or changed" in capsys.readouterr().err
+    assert [Path(name).read_bytes() for name in ("people.yaml", "people.policy.yaml")] == before
+    monkeypatch.undo()
+    table = place / "people.parquet"
+    assert cli.main(["init", str(table), "--target", "income", "--teacher", TEACHER, "--no-groups", "--force",
+                     "--out", str(table)]) == cli.WRONG  # fmt: skip
+    assert len(pd.read_parquet(table)) == 1600
+
+
 def test_odd_names_survive(place: Path) -> None:
     odd = people().rename(columns={"age": 'a: "b" #c', "hours a week": "- x\ty", "gender": "no", "income": "true"})
     odd.to_parquet("odd.parquet")

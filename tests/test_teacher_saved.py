@@ -1,6 +1,8 @@
 """Estimators that were saved, other people's boosters, pipelines: labels, artefacts, and what is not unpickled."""
 
+import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,24 @@ def test_a_fitted_pipeline_of_raw_rows_is_an_artefact_where_it_can_be_converted(
 def chain() -> Any:
     """A pipeline that takes a DataFrame."""
     return make_pipeline(make_column_transformer((StandardScaler(), ["z", "x"])), LogisticRegression())
+
+
+def test_a_class_that_scikit_learn_merely_imports_is_not_called_without_trust(tmp_path: Path) -> None:
+    io = pytest.importorskip("skops.io")
+    model = LogisticRegression().fit(np.arange(8.0)[:, None], np.arange(8) % 2)
+    model.spare = (str(tmp_path / "mine.txt"), "wb")
+    io.dump(model, tmp_path / "good.skops")
+    (tmp_path / "mine.txt").write_text("precious", encoding="utf-8")
+    with zipfile.ZipFile(tmp_path / "good.skops") as good, zipfile.ZipFile(tmp_path / "m.skops", "w") as bad:
+        schema = json.loads(good.read("schema.json"))
+        own = schema["content"]["content"]
+        own["spare"] = {"__class__": "GzipFile", "__module__": "sklearn.datasets._covtype",
+                        "__loader__": "ConstructorFromReduceNode", "__id__": 1, "content": own["spare"]}  # fmt: skip
+        for name in good.namelist():
+            bad.writestr(name, json.dumps(schema) if name == "schema.json" else good.read(name))
+    with pytest.raises(TeacherError, match=r"types that skops does not know as safe: .*GzipFile; trust"):
+        teacher.check("sklearn", {"estimator": str(tmp_path / "m.skops")})
+    assert (tmp_path / "mine.txt").read_text(encoding="utf-8") == "precious"
 
 
 class Bomb:

@@ -14,8 +14,9 @@ from autodistill.errors import UserError
 if TYPE_CHECKING:
     from autodistill.draft import Choices, Draft, Looked
 
-OK, WRONG = 0, 2
+OK = 0
 ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq")
+KEPT = "no file was written or changed; give other flags"
 EXAMPLE = "sklearn.ensemble.GradientBoostingClassifier"
 
 
@@ -28,16 +29,23 @@ def run(asked: argparse.Namespace) -> int:
     for path in (out, policy):
         if path.exists() and not asked.force:
             raise UserError("a file is there", where=str(path), do="name another with --out, or write over it: --force")
+        if path.exists() and asked.table.exists() and path.samefile(asked.table):
+            raise UserError("that is the table itself", where=str(path), do="name another with --out")
     looked = draft.look(asked.table)
     choices = _choices(asked, looked)
     made = draft.draft(looked, choices, out, policy)
+    before = {path: path.read_bytes() if path.exists() else None for path in (out, policy)}
     _write(policy, made.policy)
     _write(out, made.experiment)
+    refused = _refused(out)
+    if refused:
+        _restore(before)
+        raise UserError(f"`check` refuses what would be written: {refused}", where=f"init {asked.table}", do=KEPT)
     if asked.json:
         print(json.dumps(_plain(made, out, policy)))
     else:
         _say(made, out, policy)
-    return _checked(out)
+    return OK
 
 
 def _stem(table: Path) -> str:
@@ -215,8 +223,17 @@ def _plain(made: "Draft", out: Path, policy: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _checked(out: Path) -> int:
-    """What ``check`` would say of the files just written: they are worth nothing if it refuses them."""
+def _restore(before: dict[Path, bytes | None]) -> None:
+    """The files as they were."""
+    for path, text in before.items():
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(text)
+
+
+def _refused(out: Path) -> str:
+    """Why ``check`` would refuse the files just written, which are worth nothing then; "" where it would not."""
     from autodistill import data, spec
     from autodistill.run import refusing
 
@@ -224,6 +241,5 @@ def _checked(out: Path) -> int:
         asked = spec.load(out)
         refusing.refuse(asked, data.load(asked.data, asked.seed))
     except UserError as fault:
-        print(f"autodistill: `check` refuses it: {fault}", file=sys.stderr)
-        return WRONG
-    return OK
+        return str(fault)
+    return ""

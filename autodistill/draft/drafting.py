@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -90,7 +90,8 @@ def draft(looked: Looked, choices: Choices, out: Path, policy: Path) -> Draft:
         _named(looked, name, "group")
     task = choices.task or guess_task(target)
     teacher, task = _teacher(looked, choices, target, task)
-    left_out = _left_out(looked, choices, teacher)
+    entity = choices.entity or _entity(looked, choices)
+    left_out = _left_out(looked, replace(choices, entity=entity), teacher)
     kind = _input(looked, choices, teacher)
     merged = {name: _merge(_named(looked, name, "group")) for name in choices.groups}
     two = task == "classification" and target.distinct == 2
@@ -101,7 +102,7 @@ def draft(looked: Looked, choices: Choices, out: Path, policy: Path) -> Draft:
         positive=choices.positive if two else None,
         groups=tuple(GroupSpec(column=name, merge=merge) for name, merge in merged.items()),
         drop=tuple(left_out) if kind[0] == "tabular" else (),
-        entity=choices.entity or _entity(looked, choices),
+        entity=entity,
         row_id=choices.row_id,
         task=task,
     )

@@ -28,12 +28,12 @@ def text(value: str) -> str:
     """A name or a class; in double quotes unless nothing else could be meant."""
     if PLAIN.fullmatch(value) and value.casefold() not in WORDS:
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=not value.isprintable())
 
 
 def said(value: str) -> str:
-    """Words of the user's in a comment: on one line."""
-    return " ".join(value.split())
+    """Words of the user's in a comment: on one line, what cannot be printed left out."""
+    return "".join(one for one in " ".join(value.split()) if one.isprintable())
 
 
 def listed(values: Sequence[Any], indent: int) -> str:

@@ -109,13 +109,15 @@ class ExactSampler(BaseSampler):
             self._kernels[what, before] = fitted(*table(few), noise)
         return self._kernels[what, before]
 
+    def _errors(self, finished: Sequence[FrozenTrial]) -> FloatArray:
+        return np.array([one.values[self._error] for one in finished])
+
     def _found_of(self, finished: Sequence[FrozenTrial]) -> tuple[Points, FloatArray]:
         """Error and the worst of the constraints that need training; a bad error is bad enough at twice the spread."""
-        error = np.array([one.values[self._error] for one in finished])
-        cap = np.quantile(error, 0.75) + 2 * np.ptp(np.quantile(error, [0.25, 0.75]))
+        error = self._errors(finished)
         limits = self._limits(finished, ~self._known)
         worst = limits.max(axis=1, keepdims=True) if limits.size else limits
-        return self._grid.points(self._seen.at(finished)), np.column_stack([np.minimum(error, cap), worst])
+        return self._grid.points(self._seen.at(finished)), np.column_stack([np.minimum(error, _cap(error)), worst])
 
     def _known_of(self, closed: Sequence[FrozenTrial]) -> tuple[Points, FloatArray]:
         """Logarithms of the costs and the constraints that are known before training, from the architecture alone."""
@@ -132,9 +134,9 @@ class ExactSampler(BaseSampler):
         believed = [(one, seen) for one, seen in zip(stopped, outlooks, strict=True) if seen is not None]
         columns = np.zeros((len(found) + len(believed), found.shape[1]))
         columns[: len(found)] = found
-        doubt = np.zeros(columns.shape)
+        doubt, cap = np.zeros(columns.shape), _cap(self._errors(finished))
         for row, (_, seen) in enumerate(believed, start=len(found)):
-            columns[row, 0] = seen.mean
+            columns[row, 0] = min(seen.mean, cap)
             doubt[row, 0] = seen.deviation**2
             doubt[row, 1:] = UNKNOWN * np.maximum(found[:, 1:].var(axis=0), 1e-9)
         points = self._grid.points(self._seen.at([*finished, *(one for one, _ in believed)]))
@@ -176,6 +178,11 @@ class ExactSampler(BaseSampler):
             children = self._grid.mutate(np.repeat(best, BRED // PARENTS // ROUNDS, axis=0), self._rng)
             pool, merit = np.concatenate([pool, children]), np.append(merit, model.merit(children, front))
         return pool[np.argsort(-merit, kind="stable")]
+
+
+def _cap(error: FloatArray) -> float:
+    """A bad error is bad enough at twice the spread."""
+    return float(np.quantile(error, 0.75) + 2 * np.ptp(np.quantile(error, [0.25, 0.75])))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

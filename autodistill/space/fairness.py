@@ -51,7 +51,8 @@ def told(options: Mapping[str, Any], loss: str, trains: str) -> dict[str, Any]:
     """What is on, in canonical form: equal trainings have equal options.
 
     Off or without a meaning here is left out. Under ``dro`` a weight that all rows of a group and label share changes
-    nothing, so ``reweigh`` is left out too.
+    nothing where every group is known (else only what rows of unknown group count for in a batch), so ``reweigh`` is
+    left out too.
     """
     kept = {name: options[name] for name in applicable(loss, trains) if name in options}
     on = {name: value for name, value in kept.items() if name in OFF and value != OFF[name]}

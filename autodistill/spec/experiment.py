@@ -10,7 +10,7 @@ from autodistill import records, space
 from autodistill.data.asked import DataSpec
 from autodistill.errors import SpecError
 from autodistill.plugins import build, options, suggest
-from autodistill.records import Policy
+from autodistill.records import Policy, Requirement
 from autodistill.spec.grouped import hold_groups
 from autodistill.spec.nightly import Nightly, read_nightly
 from autodistill.spec.policy import load_policy
@@ -199,6 +199,13 @@ def _policy(node: Node, data: DataSpec) -> tuple[Policy, Path]:
     return policy, path
 
 
+def _by_group(line: Requirement) -> bool:
+    """Whether a check speaks of groups as it stands here: some are of all rows where no attribute is named."""
+    if not any(option.name == "attribute" for option in options("checks", line.name)):
+        return False
+    return getattr(build("checks", line.name, line.options), "compare", "") != "whole"
+
+
 def _hold_against(policy: Policy, node: Node, audited: tuple[str, ...]) -> None:
     """A policy that speaks of groups needs them in the table: a check that finds none would never be decided."""
     for line in (*policy.require, *policy.report):
@@ -207,7 +214,6 @@ def _hold_against(policy: Policy, node: Node, audited: tuple[str, ...]) -> None:
             what = f"its check {line.name} speaks of {attribute!r}, which data.groups does not have"
             raise SpecError(what, where=node.where(), do=suggest(str(attribute), audited))
     for line in policy.require:
-        by_group = line.kind == "check" and any(o.name == "attribute" for o in options("checks", line.name))
-        if by_group and not audited:
+        if line.kind == "check" and not audited and _by_group(line):
             what = f"its check {line.name} compares groups, and data.groups lists none"
             raise SpecError(what, where=node.where(), do="list the group columns, or name another policy")

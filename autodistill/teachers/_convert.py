@@ -58,22 +58,42 @@ def _sklearn(model: Any, width: int | Columns, classes: int) -> Any:
     else:
         initial = [(name, types[kind]([None, 1])) for name, kind in width.items()]
     core = to_onnx(model, initial_types=initial, options=options, target_opset={"": OPSET, "ai.onnx.ml": ML_OPSET})
-    if "Forest" in type(model).__name__ or "ExtraTrees" in type(model).__name__:
-        _averaging(core)
+    _averaging(core, [_first_leaves(one) for one in _forests(model)])
     return core
 
 
-def _averaging(core: Any) -> None:
+def _averaging(core: Any, forests: Sequence[FloatArray]) -> None:
     """A forest's regressor as the mean that it is, where it is written as a sum of shares: fewer of its trees are then
-    a forest too."""
+    a forest too. It is told from a booster's by the leaves of its first tree."""
     from onnx import helper
 
     for node in core.graph.node:
         told = {attribute.name: attribute for attribute in node.attribute}
-        if node.op_type == "TreeEnsembleRegressor" and "aggregate_function" not in told:
-            trees = len(set(told["nodes_treeids"].ints))
-            told["target_weights"].floats[:] = [weight * trees for weight in told["target_weights"].floats]
+        if node.op_type != "TreeEnsembleRegressor" or "aggregate_function" in told:
+            continue
+        weights, voter = np.array(told["target_weights"].floats), np.array(told["target_treeids"].ints)
+        trees = len(set(voter.tolist()))
+        first = np.sort(weights[voter == voter.min()]) * trees
+        if any(len(first) == len(one) and np.allclose(first, one, rtol=1e-4) for one in forests):
+            told["target_weights"].floats[:] = (weights * trees).tolist()
             node.attribute.append(helper.make_attribute("aggregate_function", "AVERAGE"))
+
+
+def _forests(model: Any) -> list[Any]:
+    """The forests that a fitted model is made of: itself, or those in its steps and members."""
+    if "Forest" in type(model).__name__ or "ExtraTrees" in type(model).__name__:
+        return [model]
+    steps = [step for _, step in getattr(model, "steps", ())]
+    within = getattr(model, "estimators_", ())
+    members = [*steps, *(within.ravel() if isinstance(within, np.ndarray) else within)]  # a forest is a sequence too
+    members += [getattr(model, name, None) for name in ("final_estimator_", "regressor_", "best_estimator_")]
+    return [forest for one in members if one is not None for forest in _forests(one)]
+
+
+def _first_leaves(forest: Any) -> FloatArray:
+    """The values of the leaves of a forest's first tree, rising."""
+    tree = forest.estimators_[0].tree_
+    return np.sort(np.asarray(tree.value[tree.children_left == -1], np.float64).ravel())
 
 
 def _libraries(model: Any) -> list[str]:

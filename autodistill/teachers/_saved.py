@@ -17,6 +17,14 @@ NATIVE = (".json", ".ubj", ".cbm")
 SKOPS = ".skops"
 WHOLE = (SKOPS, *PICKLES)
 """Files that say themselves what they hold."""
+MODELS = frozenset({
+    "_loss", "calibration", "cluster", "compose", "covariance", "cross_decomposition", "decomposition",
+    "discriminant_analysis", "dummy", "ensemble", "feature_extraction", "feature_selection", "gaussian_process",
+    "impute", "isotonic", "kernel_approximation", "kernel_ridge", "linear_model", "manifold", "metrics", "mixture",
+    "model_selection", "multiclass", "multioutput", "naive_bayes", "neighbors", "neural_network", "pipeline",
+    "preprocessing", "random_projection", "semi_supervised", "svm", "tree",
+})  # fmt: skip
+"""Packages of scikit-learn that hold models and their parts; none that reads, writes or talks."""
 
 WHERE = "teacher: estimator"
 
@@ -76,15 +84,23 @@ def _skops(path: Path, trust: bool) -> Any:
 
 
 def _harmless(name: str) -> bool:
-    """Whether a type that skops leaves to the reader is a class of scikit-learn (a tree, a loss), which runs nothing
-    of the file's; functions may."""
+    """Whether a type that skops leaves to the reader is a class of scikit-learn's models (a tree, a loss), made by that
+    package itself. What a module of it merely imports is not: a file may call it with arguments of its own."""
+    if name == "numpy.dtype":
+        return True
     module, _, attribute = name.rpartition(".")
-    if name == "numpy.dtype" or not module.startswith("sklearn.") or "_testing" in module:
-        return name == "numpy.dtype"
+    if not _of_models(module):
+        return False
     try:
-        return isinstance(getattr(importlib.import_module(module), attribute, None), type)
+        found = getattr(importlib.import_module(module), attribute, None)
     except ImportError:
         return False
+    return isinstance(found, type) and _of_models(found.__module__)
+
+
+def _of_models(module: str) -> bool:
+    package, _, rest = module.partition(".")
+    return package == "sklearn" and rest.partition(".")[0] in MODELS
 
 
 def columns(model: Any, features: Features, raw: bool) -> tuple[str, ...] | None:
