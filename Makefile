@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # One thread a process: the work is many small tasks, and threads that wait for each other cost more than they give.
 export OMP_NUM_THREADS ?= 1
-JOBS ?= 3
+JOBS ?= 2
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
 .PHONY: demo test test-long lint report clean help
@@ -17,14 +17,14 @@ help:
 	@echo "make lint       ruff, mypy, import contracts"
 	@echo "make report     render the demo's report again"
 
-# Not compiled beforehand: most of what is installed is never imported. The pinned versions are what the project is tested with; where they cannot be had, the floors of pyproject.toml hold.
+# The pinned versions are what the project is tested with; where they cannot be had, the floors of pyproject.toml hold.
 define install
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 $@"; exit 2; }
 	@echo "installing into $(VENV): $(1)"
-	@$(BIN)/pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e "$(1)" \
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e "$(1)" \
 	  || { echo "the pinned versions cannot be had here: taking newer ones"; \
-	       $(BIN)/pip install -q --disable-pip-version-check --no-compile -e "$(1)"; }
+	       $(BIN)/pip install -q --disable-pip-version-check -e "$(1)"; }
 	@touch $@
 endef
 
@@ -46,10 +46,9 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# A file of tests each at a time: nothing in a test file may depend on another. Three processes on two cores, since tests
-# of kills and clocks wait much of their time.
+# Two processes, a file of tests each: nothing in a test file may depend on another.
 test: lint
-	@$(BIN)/pip install -q --disable-pip-version-check --no-compile -c constraints.txt -e ".[ray]" \
+	@$(BIN)/pip install -q --disable-pip-version-check -c constraints.txt -e ".[ray]" \
 	  || echo "Ray cannot be had here: its tests are skipped by name"
 	$(BIN)/pytest -m "not long" -n $(JOBS) --dist loadfile
 
