@@ -25,7 +25,7 @@ REFIT = 5
 """Kernels are fitted anew after so many proposals."""
 MOST, STOPPED = 200, 50
 """The processes are fitted to the latest so many candidates that finished and that were stopped."""
-DRAWN, BRED, ROUNDS, PARENTS = 1500, 1500, 2, 20
+DRAWN, BRED, ROUNDS, PARENTS = 500, 500, 2, 10
 UNKNOWN = 1e6
 """Variance of a value that nothing is known of, in squares of its column's spread."""
 

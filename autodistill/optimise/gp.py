@@ -66,11 +66,11 @@ class Process:
     """
 
     def __init__(self, points: Points, y: FloatArray, kernel: Kernel, doubt: FloatArray | None = None) -> None:
-        self._points, self._fit = points, kernel
+        self._near = Near(points, kernel.scales)
         sure = slice(None) if doubt is None else (doubt == 0).all(axis=1)
         self._mean, self._spread = y[sure].mean(axis=0), np.maximum(y[sure].std(axis=0), 1e-9)
         y = (y - self._mean) / self._spread
-        near = self._kernel(points) + (kernel.noise + JITTER) * np.eye(len(y))
+        near = self._near.kernel(points) + (kernel.noise + JITTER) * np.eye(len(y))
         beside = np.zeros((1, len(y))) if doubt is None else (doubt / self._spread**2).T
         factors = [cho_factor(near + np.diag(one), lower=True) for one in beside]
         columns = np.split(y, y.shape[1], axis=1) if doubt is not None else [y]
@@ -88,19 +88,40 @@ class Process:
         return mean * self._spread + self._mean, np.sqrt(rest) * self._spread
 
     def _predict(self, points: Points) -> tuple[FloatArray, FloatArray]:
-        kernel = self._kernel(points)
+        kernel = self._near.kernel(points)
         known = [np.square(kernel @ inverse).sum(axis=1) for inverse in self._inverses]
         return kernel @ self._weights, np.maximum(1 - np.stack(known, axis=1), 1e-12)
 
-    def _kernel(self, points: Points) -> FloatArray:
-        """k [n, m] between points and those known; the distances by products of matrices."""
-        one, other, category = points.at, self._points.at, points.category
-        x, y = one[:, ~category] / self._fit.scales[~category], other[:, ~category] / self._fit.scales[~category]
-        r2 = np.sum(x * x, axis=1)[:, None] + np.sum(y * y, axis=1) - 2 * x @ y.T
-        marked, known = (_marks(at[:, category], other[:, category]) for at in (one, other))
-        weights = _marked_by(other[:, category], self._fit.scales[category] ** -2.0)
-        r2 = r2 + np.sum(self._fit.scales[category] ** -2.0) - (marked * weights) @ known.T
-        return _matern(np.maximum(r2, 0.0))
+
+class Near:
+    """Kernel between any points and ``known``: r² = |a|² + |b|² − 2 a·b of places in a space where a number is divided
+    by its scale and each category known is an axis of its own."""
+
+    def __init__(self, known: Points, scales: FloatArray) -> None:
+        self._numbers, self._scales = ~known.category, scales[~known.category]
+        self._categories = [np.unique(known.at[:, d]) for d in np.flatnonzero(known.category)]
+        weights = scales[known.category] ** -2.0
+        self._axes = np.repeat(np.sqrt(weights / 2), [len(one) for one in self._categories])
+        self._marked = 0.5 * weights.sum()  # of a category that is not known as well: it is as far from each that is
+        self._places = self._placed(known)
+
+    def kernel(self, points: Points) -> FloatArray:
+        """k [n, m]."""
+        place, length = self._placed(points)
+        known, far = self._places
+        r2 = place @ known.T
+        r2 *= -2.0
+        r2 += length[:, None]
+        r2 += far
+        return _matern(np.maximum(r2, 0.0, out=r2))
+
+    def _placed(self, points: Points) -> tuple[FloatArray, FloatArray]:
+        """Places [n, axes] and their squared lengths [n]."""
+        numbers = points.at[:, self._numbers] / self._scales
+        columns = np.flatnonzero(points.category)
+        marks = [points.at[:, d, None] == one for d, one in zip(columns, self._categories, strict=True)]
+        marked = np.concatenate([np.zeros((len(numbers), 0)), *marks], axis=1) * self._axes
+        return np.concatenate([numbers, marked], axis=1), np.square(numbers).sum(axis=1) + self._marked
 
 
 def posterior(theta: FloatArray, apart: FloatArray, y: FloatArray) -> tuple[float, FloatArray]:
@@ -121,17 +142,6 @@ def posterior(theta: FloatArray, apart: FloatArray, y: FloatArray) -> tuple[floa
     return float(loss), np.append(by_scale, by_noise)
 
 
-def _marks(at: FloatArray, known: FloatArray) -> FloatArray:
-    """A column for each category of each column of ``known``: 1 where ``at`` has it, else 0."""
-    columns = [at[:, d, None] == np.unique(known[:, d]) for d in range(known.shape[1])]
-    return np.concatenate([np.zeros((len(at), 0)), *columns], axis=1)
-
-
-def _marked_by(known: FloatArray, weights: FloatArray) -> FloatArray:
-    """The weight of each column of ``_marks``."""
-    return np.repeat(weights, [len(np.unique(known[:, d])) for d in range(known.shape[1])])
-
-
 def _apart(points: Points) -> FloatArray:
     """δ² of every pair, a dimension at a time [D, n, n]."""
     count = len(points.at)
@@ -142,7 +152,11 @@ def _apart(points: Points) -> FloatArray:
 def _matern(r2: FloatArray) -> FloatArray:
     """k of the Matérn 5/2 kernel of unit variance."""
     root = np.sqrt(5 * r2)
-    return np.asarray((1 + root + 5 / 3 * r2) * np.exp(-root))
+    less = np.exp(-root)
+    root += 5 / 3 * r2
+    root += 1
+    root *= less
+    return root
 
 
 def _slope(r2: FloatArray) -> FloatArray:
