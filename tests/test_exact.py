@@ -25,9 +25,12 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from autodistill.optimise import Controller
-from autodistill.optimise.gp import JITTER, Points, Process, fitted, posterior
+from autodistill.optimise.curves import Outlook
+from autodistill.optimise.gp import JITTER, Near, Points, Process, fitted, posterior
 from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated, volumes
+from autodistill.optimise.problem import Problem
+from autodistill.optimise.study import Study
 from autodistill.space import Branch, Choice, Range, Space
 
 MLP_FIXED = Branch(
@@ -185,3 +188,33 @@ def test_it_finds_more_than_chance_in_the_same_number_of_trainings() -> None:
 
     for seed in (0, 1):
         assert reached("exact", seed) > reached("random", seed)
+
+
+def test_a_category_that_nobody_had_is_as_far_from_each_that_somebody_had() -> None:
+    known = Points(at=np.array([[0.2, 0.0], [0.2, 1.0], [0.7, 1.0]]), category=np.array([False, True]))
+    asked = Points(at=np.array([[0.2, 1.0], [0.2, 5.0]]), category=known.category)
+    scales = np.array([0.5, 1.5])
+    apart = sum(asked.apart(known, d) / scales[d] ** 2 for d in range(2))
+    root = np.sqrt(5 * apart)
+    np.testing.assert_allclose(Near(known, scales).kernel(asked), (1 + root + root**2 / 3) * np.exp(-root), rtol=1e-12)
+
+
+def test_a_foreseen_error_of_one_that_was_stopped_is_capped_as_those_of_the_finished() -> None:
+    where = space(MLP_FIXED)
+    grid = Grid(where)
+
+    def proposed(foreseen: float, seed: int) -> dict[str, object]:
+        def outlook(place: int, at: float) -> Outlook:
+            return Outlook(mean=foreseen, deviation=0.004, lower=foreseen)
+
+        study = Study(Problem(space=where, objectives=("error",), constraints=(), outlook=outlook), 0, "exact")
+        for number, u in enumerate(grid.draw(24, np.random.default_rng(seed))):
+            values = study.ask(number, grid.decode(u))
+            found = error(where.candidate(number, values))
+            stopped = (0, found) if number >= 16 else None
+            study.tell(number, [found], (), trained=stopped is None, stopped_at=stopped)
+        return study.ask(24)
+
+    for seed in range(5):
+        assert proposed(0.3, seed) == proposed(300.0, seed)  # both are bad; how bad bends nothing
+        assert proposed(0.05, seed) != proposed(0.3, seed)  # one that looks good does
