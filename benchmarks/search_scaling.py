@@ -109,6 +109,7 @@ def simulate(world: World, name: str, cost: float, workers: int, reads: Literal[
         reading_key=lambda candidate: candidate.architecture,
         lab=SimpleNamespace(known=lambda key: False),  # noqa: ARG005
         meters=lambda readings: (),  # noqa: ARG005
+        constraint_names=(),
     )
     ours = controller(world, 0, name, trials=TRIALS)
     run, flying, ends = drive.Run(), 0, []
@@ -128,6 +129,8 @@ def simulate(world: World, name: str, cost: float, workers: int, reads: Literal[
             if not flying:
                 break
             for event in pump.wait():
+                if event.kind == "broken":
+                    raise RuntimeError(event)
                 flying -= 1
                 _, spent = timed(lambda event=event: ours.tell(event))
                 crew.now += spent
