@@ -80,6 +80,20 @@ class Audio:
             size=(self.mels, frames),
         )
 
+    def perturbed(self, values: FloatArray, jitter: float, stream: np.random.Generator) -> FloatArray:
+        """A view of each wave [n, T]: shifted by up to ``jitter`` of its length (what leaves at one end comes in at the
+        other, so that a background goes on), louder or quieter by up to ``jitter`` · 20 dB, with white noise of up to
+        ``jitter`` of the wave's deviation. What would pass 1, or the wave's own peak where that is more, is cut.
+        """
+        shift, gain, noise = stream.uniform(-1.0, 1.0, (3, len(values))) * jitter
+        samples, seen = values.shape[1], np.empty_like(values)
+        for row, wave in enumerate(values):
+            moved = np.roll(wave, round(shift[row] * samples)) * 10.0 ** gain[row]
+            moved = moved + stream.standard_normal(samples) * abs(noise[row]) * moved.std()
+            peak = max(1.0, float(np.abs(wave).max()))
+            seen[row] = moved.clip(-peak, peak)
+        return seen
+
     def _bands(self, front: Front) -> str:
         """log-mel [N, mels, frames] of the waves."""
         size, hop = round(self.window * self.rate), round(self.hop * self.rate)

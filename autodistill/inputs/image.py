@@ -18,6 +18,7 @@ from autodistill.inputs._front import Front
 from autodistill.records import Features
 
 TINY = 1e-6
+AT_ONCE = 2048  # pictures that are moved at a time
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,9 @@ class Image:
         int | None, Field(ge=4, le=1024, description="pixels a side that encoded pictures are scaled to; null: as is")
     ] = None
     colour: Annotated[bool, Field(description="encoded pictures are read in colour")] = False
+    flip: Annotated[
+        bool, Field(description="perturbed pictures may be mirrored, left to right (letters and digits should not be)")
+    ] = False
 
     def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:
         """uint8 or float32 [N, H, W] or [N, H, W, C]. Paths are taken within ``folder`` alone."""
@@ -79,6 +83,26 @@ class Image:
             size=size,
         )
 
+    def perturbed(self, values: npt.NDArray[Any], jitter: float, stream: np.random.Generator) -> npt.NDArray[Any]:
+        """A view of each picture [n, H, W] or [n, H, W, C]: shifted by up to ``jitter`` of its sides, turned by up to
+        ``jitter`` · 90°, enlarged or shrunk by up to ``jitter``, half of them mirrored where ``flip`` is asked, and in
+        half of them a rectangle of ``jitter`` of the sides is as the picture's mean (DeVries and Taylor 2017, arXiv
+        1708.04552; Zhong et al. 2017, arXiv 1708.04896). Edges are drawn out; numbers stay in the picture's range.
+        """
+        moves = stream.uniform(-1.0, 1.0, (len(values), 4)) * jitter
+        mirrored = (stream.random(len(values)) < 0.5) & self.flip
+        corners, erased = stream.random((len(values), 2)), stream.random(len(values)) < 0.5
+        seen = np.empty_like(values)
+        for at in range(0, len(values), AT_ONCE):
+            some = slice(at, at + AT_ONCE)
+            seen[some] = _moved(values[some], moves[some], mirrored[some])
+        height, width = (round(jitter * side) for side in values.shape[1:3])
+        for row in np.flatnonzero(erased):
+            top, left = (corners[row] * (values.shape[1] - height + 1, values.shape[2] - width + 1)).astype(int)
+            mean = seen[row].mean(axis=(0, 1), dtype=float)
+            seen[row, top : top + height, left : left + width] = mean
+        return seen
+
     def _decoded(self, data: Iterable[bytes], where: str) -> npt.NDArray[np.uint8]:
         from PIL import Image as Pictures
         from PIL import UnidentifiedImageError
@@ -97,6 +121,29 @@ class Image:
                 what = f"a picture is {found[-1].shape[:2]}, the first is {found[0].shape[:2]}"
                 raise TableError(what, where=f"{where}, row {row}", do="give `size` to scale all of them")
         return np.stack(found)
+
+
+def _moved(
+    values: npt.NDArray[Any], moves: npt.NDArray[np.float64], mirrored: npt.NDArray[np.bool_]
+) -> npt.NDArray[Any]:
+    """Pictures after an affine map about their middle, by bilinear interpolation; ``moves`` [n, 4] are shares of width
+    and height, of a quarter turn and of the size."""
+    import torch
+    from torch.nn import functional
+
+    deep = values[..., None] if values.ndim == 3 else values
+    height, width = deep.shape[1:3]
+    across, down, turn, zoom = moves.T
+    cos, sin = np.cos(turn * np.pi / 2) / (1 + zoom), np.sin(turn * np.pi / 2) / (1 + zoom)
+    side = np.where(mirrored, -1.0, 1.0)
+    # From places in the view to places in the picture, both from -1 to 1 along each side.
+    rows = [[side * cos, side * sin * height / width, 2 * across], [-sin * width / height, cos, 2 * down]]
+    maps = torch.from_numpy(np.array(rows, np.float32).transpose(2, 0, 1).copy())
+    pixels = torch.from_numpy(deep.astype(np.float32)).permute(0, 3, 1, 2)
+    grid = functional.affine_grid(maps, list(pixels.shape), align_corners=False)
+    found = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
+    moved = found.permute(0, 2, 3, 1).numpy().reshape(values.shape)
+    return moved.round().astype(values.dtype) if values.dtype == np.uint8 else moved
 
 
 def _inside(folder: Path, name: str, where: str, row: int) -> bytes:

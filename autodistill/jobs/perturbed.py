@@ -1,4 +1,4 @@
-"""Perturbed rows of a table: train rows with some noise, for the teacher to label."""
+"""Perturbed train rows, for the teacher to label: a table's with some noise, views of pictures and of sounds."""
 
 from typing import Any
 
@@ -8,16 +8,24 @@ import numpy.typing as npt
 from autodistill.records import Features, digest
 
 
-def perturbed(rows: Features, many: int, jitter: float, seed: int) -> Features:
-    """``many`` rows drawn from ``rows`` in turn, each number moved by ``jitter`` standard deviations of its column and
-    each word swapped for one of another row at the rate ``jitter``.
+def perturbed(rows: Features, many: int, jitter: float, seed: int, modality: Any = None) -> Features:
+    """``many`` rows drawn from ``rows`` in turn, each with some noise of the strength ``jitter``.
 
-    Numbers stay within their column's range, whole ones whole, missing cells missing. What a column is given depends
-    on its name, ``jitter``, ``many`` and ``seed`` alone.
+    What noise is, a ``modality`` of one column says itself: its ``perturbed(values, jitter, stream)`` gives a view of
+    each of its rows. In a table each number is moved by ``jitter`` standard deviations of its column, within the
+    column's range, whole ones whole, missing cells missing, and each word is swapped for one of another row at the rate
+    ``jitter``. What a column is given depends on its name, ``jitter``, ``many`` and ``seed`` alone.
     """
     length = len(next(iter(rows.values())))
     at = np.concatenate([_stream(seed, f"rows/{lap}").permutation(length) for lap in range(-(-many // length))])[:many]
-    return {name: _moved(column, at, jitter, _stream(seed, f"{name}/{jitter}")) for name, column in rows.items()}
+    found = {}
+    for name, column in rows.items():
+        stream = _stream(seed, f"{name}/{jitter}")
+        if hasattr(modality, "perturbed"):
+            found[name] = modality.perturbed(column[at], jitter, stream)
+        else:
+            found[name] = _moved(column, at, jitter, stream)
+    return found
 
 
 def _moved(

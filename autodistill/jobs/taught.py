@@ -3,6 +3,7 @@
 Whatever is asked of the teacher again is asked of its artefact, once, and kept by content.
 """
 
+import hashlib
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
@@ -48,7 +49,7 @@ def further(training: Training, shop: Workshop) -> Features | None:
     train = shop.dataset.rows("train")
     many = round(training.perturb * len(shop.dataset.splits["train"]))
     if many:
-        parts.append(perturbed(train, many, training.jitter, shop.seed))
+        parts.append(perturbed(train, many, training.jitter, shop.seed, shop.modality))
     if not parts:
         return None
     return {name: np.concatenate([part[name] for part in parts]) for name in train}
@@ -141,5 +142,9 @@ def _write(path: Any, array: FloatArray) -> None:
 
 
 def _content(features: Mapping[str, Any]) -> str:
-    cells = (c.tobytes() if c.dtype != object else "\0".join(map(str, c)).encode() for c in features.values())
-    return digest(b"\1".join([*(name.encode() for name in features), *cells]))
+    """The digest of raw rows: of names, types and shapes, and of every byte."""
+    sha = hashlib.sha256(encode([[name, str(cells.dtype), cells.shape] for name, cells in features.items()]))
+    for cells in features.values():
+        texts = "\0".join(map(str, cells)).encode() if cells.dtype == object else np.ascontiguousarray(cells).data
+        sha.update(texts)
+    return sha.hexdigest()

@@ -42,8 +42,9 @@ CALIBRATION = 512  # train rows that int8 ranges are read off
 class Workshop:
     """One run's materials. ``seed`` is the study's; ``folder`` the run's, where candidates' files go; ``refit`` fits
     the encoding on some of the columns; ``cache`` is where large arrays are kept (None: in memory); ``unlabelled``
-    are raw rows beside the table's, for the teacher to label; ``seen`` holds what the search saw under each reading
-    key, which it goes on seeing: a status that changes with later runs of the machine is certification's to weigh."""
+    are raw rows beside the table's, for the teacher to label; ``modality`` is the plugin that read the input, which may
+    perturb rows in its own way (None: it has none); ``seen`` holds what the search saw under each reading key, which it
+    goes on seeing: a status that changes with later runs of the machine is certification's to weigh."""
 
     dataset: Dataset
     encoding: Encoding
@@ -57,6 +58,7 @@ class Workshop:
     cache: Path | None = None
     unlabelled: Features | None = None
     unlabelled_digest: str = ""
+    modality: Any = None
     kept: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Mapping[str, Reading]] = field(default_factory=dict)
 

@@ -103,6 +103,7 @@ def prepare(
         refit=columns_of(spec, dataset),
         unlabelled=None if further is None else further.features,
         unlabelled_digest="" if further is None else further.digest,
+        modality=plugins.build("inputs", *spec.data.input),
     )
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)

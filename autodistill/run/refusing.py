@@ -109,8 +109,10 @@ def refuse_further(spec: Spec, labels: "Teacher") -> None:
         if asked and "teacher_features" in getattr(plugins.find("losses", arm.loss), "needs", ()):
             what = f"{arm.loss} needs the teacher's features of these rows, and its ONNX file gives none"
             raise SpecError(what, where=f"{spec.path}: {asked[0]}", do="take one of the two out")
-    if named["distill.perturb"] and plugins.find("inputs", spec.data.input[0]).modality != "table":
-        raise SpecError("rows of a table are perturbed, and no others", where=f"{spec.path}: distill.perturb")
+    kind = plugins.find("inputs", spec.data.input[0])
+    if named["distill.perturb"] and kind.modality != "table" and not hasattr(kind, "perturbed"):
+        what = f"rows of a table, pictures and sounds are perturbed, and the input is of the kind {kind.modality}"
+        raise SpecError(what, where=f"{spec.path}: distill.perturb", do="leave it out")
     for branch in spec.space.branches:
         narrow = branch.trains == "gradient" and "width" not in branch.settings
         if narrow and any(width is not None for _, width in training["assistant"].extremes()):

@@ -20,10 +20,17 @@ class Training:
     ] = 0.0
 
     perturb: Annotated[
-        float, Field(ge=0, le=100, description="perturbed rows a train row, labelled by the teacher; tables only")
+        float,
+        Field(ge=0, le=100, description="perturbed rows a train row, labelled by the teacher; not of texts and series"),
     ] = 0.0
     jitter: Annotated[
-        float, Field(gt=0, le=1, description="noise of a perturbed number, in deviations; share of words swapped")
+        float,
+        Field(
+            gt=0,
+            le=1,
+            description="noise of a perturbed row: deviations of a number, share of words swapped; of a picture shares "
+            "of sides, quarter turn and size; of a sound shares of length, 20 dB and deviation",
+        ),
     ] = 0.1
     assistant: Annotated[
         int | None, Field(ge=1, le=4096, description="width of a network of the family between teacher and student")
