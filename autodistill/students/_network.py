@@ -51,7 +51,20 @@ class Core:
 
     def convolved(self, value: str, name: str, layer: Any) -> str:
         """A convolution whose weights stand under ``name``."""
-        given = [value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")]
+        return self._convolution([value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")], layer)
+
+    def normed(self, value: str, name: str, pair: Any) -> str:
+        """A convolution and the batch normalisation after it (``_normed.normed``) as one convolution: what was trained
+        with it costs nothing afterwards (Jacob et al. 2018, arXiv 1712.05877, section 3.2)."""
+        layer, norm = pair
+        state = {one: self.state[f"{name}.1.{one}"] for one in ("weight", "bias", "running_mean", "running_var")}
+        scale = state["weight"] / (state["running_var"] + norm.eps).sqrt()
+        weight = self.state[f"{name}.0.weight"] * scale.reshape(-1, *[1] * (layer.weight.dim() - 1))
+        bias = state["bias"] - state["running_mean"] * scale
+        given = [(f"{name}.weight", weight), (f"{name}.bias", bias)]
+        return self._convolution([value, *(self.constant(one, of.detach().cpu().numpy()) for one, of in given)], layer)
+
+    def _convolution(self, given: Sequence[str], layer: Any) -> str:
         return self.add(
             "Conv", given, group=layer.groups, strides=list(layer.stride), dilations=list(layer.dilation),
             pads=2 * list(layer.padding),

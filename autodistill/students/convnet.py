@@ -7,6 +7,7 @@ from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
 from autodistill.students._network import Core
+from autodistill.students._normed import normed
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -34,16 +35,13 @@ class ConvNet:
         from torch import Tensor, nn
 
         channels = inputs.shape[0] if len(inputs.shape) == 3 else 1
-        layers: list[nn.Module] = [nn.Conv2d(channels, self.width, 3, stride=2, padding=1), nn.ReLU()]
+        first = nn.Conv2d(channels, self.width, 3, stride=2, padding=1, bias=False)
+        layers: list[nn.Module] = [normed(first), nn.ReLU()]
         wide = self.width
         for at in range(self.blocks):
-            grown = wide * 2 if at % 2 == 0 else wide
-            layers += [
-                nn.Conv2d(wide, wide, 3, stride=2 if at % 2 == 0 else 1, padding=1, groups=wide),
-                nn.ReLU(),
-                nn.Conv2d(wide, grown, 1),
-                nn.ReLU(),
-            ]
+            grown, stride = (wide * 2, 2) if at % 2 == 0 else (wide, 1)
+            depthwise = nn.Conv2d(wide, wide, 3, stride=stride, padding=1, groups=wide, bias=False)
+            layers += [normed(depthwise), nn.ReLU(), normed(nn.Conv2d(wide, grown, 1, bias=False)), nn.ReLU()]
             wide = grown
 
         class Body(nn.Module):
@@ -52,10 +50,6 @@ class ConvNet:
             def __init__(self) -> None:
                 super().__init__()
                 self.layers = nn.Sequential(*layers)
-                for layer in self.layers:
-                    if isinstance(layer, nn.Conv2d):
-                        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
             def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:  # noqa: ARG002
                 picture = numeric if numeric.dim() == 4 else torch.unsqueeze(numeric, 1)
@@ -65,7 +59,7 @@ class ConvNet:
                 value = core.picture(inputs)
                 for at, layer in enumerate(self.layers):
                     relu = isinstance(layer, nn.ReLU)
-                    value = core.add("Relu", [value]) if relu else core.convolved(value, f"body.layers.{at}", layer)
+                    value = core.add("Relu", [value]) if relu else core.normed(value, f"body.layers.{at}", layer)
                 return core.over("ReduceMean", value, 2, 3)
 
         return pooled(Body(), wide, inputs, outputs)

@@ -1,4 +1,4 @@
-"""Residual networks of basic blocks without normalisation (He et al. 2016; Fixup's scaled start, Zhang et al. 2019)."""
+"""Residual networks of basic blocks (He et al. 2016, arXiv 1512.03385)."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -7,6 +7,7 @@ from pydantic.fields import Field
 
 from autodistill.inputs import Shapes
 from autodistill.students._network import Core
+from autodistill.students._normed import normed
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 class ResNet:
     """Three stages of basic blocks; each stage halves the picture and doubles the channels.
 
-    The second convolution of a block starts at zero, so that a block starts as the identity and needs no normalisation.
+    What a block adds starts at zero, so that it starts as the identity (Goyal et al. 2017, arXiv 1706.02677, 5.1).
     """
 
     trains: ClassVar[str] = "gradient"
@@ -38,24 +39,23 @@ class ResNet:
 
             def __init__(self, narrow: int, wide: int, stride: int) -> None:
                 super().__init__()
-                self.first = nn.Conv2d(narrow, wide, 3, stride=stride, padding=1)
-                self.second = nn.Conv2d(wide, wide, 3, padding=1)
-                self.beside = nn.Conv2d(narrow, wide, 1, stride=stride) if stride > 1 or narrow != wide else None
-                nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
-                nn.init.zeros_(self.second.weight)
+                self.first = normed(nn.Conv2d(narrow, wide, 3, stride=stride, padding=1, bias=False))
+                self.second = normed(nn.Conv2d(wide, wide, 3, padding=1, bias=False), scale=0.0)
+                other = stride > 1 or narrow != wide
+                self.beside = normed(nn.Conv2d(narrow, wide, 1, stride=stride, bias=False)) if other else None
 
             def forward(self, x: Tensor) -> Tensor:
                 kept = x if self.beside is None else self.beside(x)
                 return torch.relu(kept + self.second(torch.relu(self.first(x))))
 
             def written(self, core: Core, value: str, name: str) -> str:
-                kept = value if self.beside is None else core.convolved(value, f"{name}.beside", self.beside)
-                inner = core.add("Relu", [core.convolved(value, f"{name}.first", self.first)])
-                return core.add("Relu", [core.add("Add", [kept, core.convolved(inner, f"{name}.second", self.second)])])
+                kept = value if self.beside is None else core.normed(value, f"{name}.beside", self.beside)
+                inner = core.add("Relu", [core.normed(value, f"{name}.first", self.first)])
+                return core.add("Relu", [core.add("Add", [kept, core.normed(inner, f"{name}.second", self.second)])])
 
         channels = inputs.shape[0] if len(inputs.shape) == 3 else 1
         wide = self.width
-        layers: list[nn.Module] = [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+        layers: list[nn.Module] = [normed(nn.Conv2d(channels, wide, 3, padding=1, bias=False)), nn.ReLU()]
         for stage in range(3):
             grown = self.width * 2**stage
             for at in range(self.blocks):
@@ -75,7 +75,7 @@ class ResNet:
 
             def written(self, core: Core) -> str:
                 first, _, *blocks = self.layers
-                value = core.add("Relu", [core.convolved(core.picture(inputs), "body.layers.0", first)])
+                value = core.add("Relu", [core.normed(core.picture(inputs), "body.layers.0", first)])
                 for at, block in enumerate(blocks, start=2):
                     value = block.written(core, value, f"body.layers.{at}")  # type: ignore[operator]
                 return core.over("ReduceMean", value, 2, 3)

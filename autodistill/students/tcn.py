@@ -9,6 +9,7 @@ from pydantic.fields import Field
 
 from autodistill.inputs import NUMERIC, Shapes
 from autodistill.students._network import Core
+from autodistill.students._normed import normed
 from autodistill.students._pooled import pooled
 
 if TYPE_CHECKING:
@@ -40,9 +41,13 @@ class Tcn:
 
             def __init__(self, blocks: int) -> None:
                 super().__init__()
-                self.first = nn.Conv1d(inputs.shape[0], width, kernel, stride=2, padding=kernel // 2)
+                self.first = normed(
+                    nn.Conv1d(inputs.shape[0], width, kernel, stride=2, padding=kernel // 2, bias=False)
+                )
                 self.blocks = nn.ModuleList(
-                    nn.Conv1d(width, width, kernel, padding=(kernel - 1) * 2**at // 2, dilation=2**at)
+                    normed(
+                        nn.Conv1d(width, width, kernel, padding=(kernel - 1) * 2**at // 2, dilation=2**at, bias=False)
+                    )
                     for at in range(blocks)
                 )
 
@@ -55,11 +60,11 @@ class Tcn:
                 return value.mean(dim=2)
 
             def written(self, core: Core) -> str:
-                value = core.add("Relu", [core.convolved(NUMERIC, "body.first", self.first)])
+                value = core.add("Relu", [core.normed(NUMERIC, "body.first", self.first)])
                 if self.blocks and kernel % 2 == 0:
                     starts, axis = core.constant("start", np.array([0])), core.constant("time", np.array([2]))
                 for at, block in enumerate(self.blocks):
-                    grown = core.add("Relu", [core.convolved(value, f"body.blocks.{at}", block)])
+                    grown = core.add("Relu", [core.normed(value, f"body.blocks.{at}", block)])
                     if kernel % 2 == 0:  # it gives or takes a step: the shorter of the two is the length
                         ends = [core.add("Shape", [one], start=2, end=3) for one in (value, grown)]
                         end = core.add("Min", ends)
