@@ -1,4 +1,6 @@
-"""Build data/fashion.parquet from Fashion-MNIST's four idx files (Debian's package dataset-fashion-mnist has them).
+"""Build fashion.parquet and fashion_unlabelled.parquet from Fashion-MNIST's four idx files.
+
+Debian's package dataset-fashion-mnist has them:
 
 python data/make_fashion.py /usr/share/datasets/fashion-mnist
 """
@@ -23,6 +25,12 @@ def idx(path: Path, head: int) -> np.ndarray:
     return np.frombuffer(gzip.decompress(path.read_bytes()), np.uint8, offset=head)
 
 
+def unlabelled(folder: Path) -> pa.Table:
+    """The 10,000 pictures of the test file, without their labels: what a teacher may label, and has not seen."""
+    images = idx(folder / "t10k-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)
+    return pa.table({"image": pa.FixedShapeTensorArray.from_numpy_ndarray(np.ascontiguousarray(images))})
+
+
 def table(folder: Path) -> pa.Table:
     """The first images of the training file: uint8 [28, 28] each, a name for its class, and how bright it is."""
     images = idx(folder / "train-images-idx3-ubyte.gz", 16).reshape(-1, 28, 28)[:ROWS]
@@ -41,6 +49,7 @@ def table(folder: Path) -> pa.Table:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    out = Path(__file__).parent / "fashion.parquet"
-    pq.write_table(table(Path(sys.argv[1])), out, compression="zstd", compression_level=19)
-    print(f"{out}: {out.stat().st_size:,} bytes")
+    for made, name in ((table, "fashion.parquet"), (unlabelled, "fashion_unlabelled.parquet")):
+        out = Path(__file__).parent / name
+        pq.write_table(made(Path(sys.argv[1])), out, compression="zstd", compression_level=19)
+        print(f"{out}: {out.stat().st_size:,} bytes")
