@@ -8,7 +8,8 @@ stand still meanwhile, as on one machine. No transfer, no start of workers, no s
 with 256 distinct candidates.
 
 Measured (``--measured TRIALS``): the loop of ``autodistill search`` on search_spaces/adult_income.yaml on this machine
-with 1 and with 2 workers, as many distinct candidates each, with an empty memory of readings.
+with 1 and with 2 workers, and with 2 workers of a Ray started for it (extra ``ray``), as many distinct candidates each,
+with an empty memory of readings. Preparing and certifying are not in the seconds; starting workers, and Ray itself, is.
 
 Run: ``python benchmarks/search_scaling.py [--measured 24 [--only-measured]]``; it
 writes ``results/search_scaling.json`` and ``.md``.
@@ -45,6 +46,7 @@ WORKERS = (1, 2, 4, 8, 16, 32, 64)
 COSTS = (4.0, 60.0)
 TRIALS = 256
 CONTROLLERS = ("ours", "ours, tpe")
+ENGINES = (("local", 1), ("local", 2), ("ray", 2))
 
 
 class Passing:
@@ -170,12 +172,13 @@ def take(run: drive.Run, shop: drive.Shop, event: Event, now: float) -> None:
 
 
 def measure(path: Path, trials: int) -> list[dict[str, Any]]:
-    """The same search with 1 and 2 workers, twice each; preparing and certifying are not in it."""
+    """The same search on each of ``ENGINES``, there and back."""
     said = []
     with tempfile.TemporaryDirectory() as room:
         made = prepare.prepare(spec.load(path), Path(room), silent).shop
-        for turn, workers in enumerate((1, 2, 2, 1)):
+        for turn, (kind, workers) in enumerate((*ENGINES, *reversed(ENGINES))):
             asked = spec.load(path, {"trials": trials, "workers": workers, "minutes": 60})
+            asked = replace(asked, engine={**asked.engine, "kind": kind})
             folder = Path(room) / f"{turn}"
             lab = measuring.Lab(folder / "readings", made.lab.rows, made.lab.teacher_path)
             shop = replace(made, lab=lab, folder=folder, kept={}, seen={})
@@ -186,7 +189,15 @@ def measure(path: Path, trials: int) -> list[dict[str, Any]]:
             states = [entry.state for entry in pump.entries.values()]
             counts = {name: states.count(name) for name in ("finished", "stopped", "skipped", "broken")}
             load = [round(before, 2), round(os.getloadavg()[0], 2)]
-            said.append({"workers": workers, "seconds": round(time.monotonic() - begun, 1), **counts, "load": load})
+            said.append(
+                {
+                    "engine": kind,
+                    "workers": workers,
+                    "seconds": round(time.monotonic() - begun, 1),
+                    **counts,
+                    "load": load,
+                }
+            )
             print(said[-1], flush=True)
     return said
 
@@ -232,11 +243,11 @@ def main() -> None:
                 print(known["simulated"][-1], flush=True)
     path.write_text(json.dumps(known, indent=1) + "\n")
     text = ["## Simulated", "", *table(known["simulated"]), "", "## Measured", ""]
-    text += ["| workers | seconds | finished | stopped | skipped | load before, after |", "|---|---|---|---|---|---|"]
+    text += ["| engine | workers | seconds | finished | stopped | skipped | load before, after |", "|---" * 7 + "|"]
     for one in known["measured"]:
         counts = [str(one[name]) for name in ("finished", "stopped", "skipped")]
         load = ", ".join(map(str, one["load"]))
-        text.append(f"| {one['workers']} | {one['seconds']:.1f} | {' | '.join(counts)} | {load} |")
+        text.append(f"| {one['engine']} | {one['workers']} | {one['seconds']:.1f} | {' | '.join(counts)} | {load} |")
     path = path.with_suffix(".md")
     reading = path.read_text().split("<!-- tables -->")[0] if path.exists() else "# Workers\n\n"
     path.write_text(f"{reading}<!-- tables -->\n\n" + "\n".join(text) + "\n")
