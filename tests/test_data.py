@@ -1,5 +1,7 @@
 """Tables on disk -> four splits: content addresses, stratification, duplicates, columns and groups."""
 
+import datetime
+import decimal
 import hashlib
 import runpy
 from collections import Counter
@@ -8,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -168,6 +171,85 @@ def test_digests_are_what_the_docstring_says(tmp_path: Path) -> None:
     assert list(digest.short(found)) == [hashlib.sha256(text).hexdigest()[:16] for text in expected]
     both = b"".join(sorted(hashlib.sha256(text).digest() for text in expected))
     assert digest.together(found, ["a", "b"]) == hashlib.sha256(b"1:a1:b" + both).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """A cell's text, one at a time, as the docstring has it."""
+    if value is None or (isinstance(value, float) and np.isnan(value)):
+        return b""
+    if isinstance(value, bool):
+        return str(value).lower().encode()
+    if isinstance(value, float):
+        return (str(int(value)) if value.is_integer() else repr(value)).encode()
+    if isinstance(value, bytes):
+        return hashlib.sha256(value).hexdigest().encode()
+    return str(value).encode()
+
+
+def cells() -> dict[str, pa.ChunkedArray]:
+    """Every type that a cell may have, with what is hard to write."""
+    rng = np.random.default_rng(0)
+    many = 3000
+    numbers = np.concatenate(
+        [
+            rng.normal(size=500),
+            10.0 ** rng.uniform(-320, 308, 500),
+            10.0 ** rng.uniform(-5, 12, 1000),
+            rng.integers(-(10**6), 10**6, 500) / 8,
+            2.0 ** rng.integers(0, 80, 500),
+        ]
+    ) * rng.choice([-1.0, 1.0], many)
+    numbers[:5] = [np.nan, -0.0, np.inf, -np.inf, 1e16]
+    texts = np.array(["a", "", None, "ü€", "1:x"], object)[rng.integers(0, 5, many)]
+    parts = {
+        "float64": pa.array(numbers),
+        "float32": pa.array(numbers.clip(-1e30, 1e30).astype(np.float32), from_pandas=True),
+        "int8": pa.array(rng.integers(-128, 128, many).astype(np.int8)),
+        "uint64": pa.array(rng.integers(0, 2**64 - 1, many, dtype=np.uint64)),
+        "bool": pa.array(np.array([True, False, None], object)[rng.integers(0, 3, many)]),
+        "text": pa.array(texts),
+        "large": pa.array(texts, pa.large_string()),
+        "view": pa.array(texts, pa.string_view()),
+        "category": pa.array(texts).dictionary_encode(),
+        "nothing": pa.nulls(many),
+        "bytes": pa.array([None if one is None else one.encode() for one in texts]),
+        "date": pa.array([datetime.date(2020, 1, 1 + at % 9) for at in range(many)]),
+        "decimal": pa.array([decimal.Decimal(at) / 8 for at in range(many)]),
+        "list": pa.array([[1.0, at] for at in range(many)]),
+    }
+    return {name: pa.chunked_array([part[:1700], part[1700:]]) for name, part in parts.items()}
+
+
+@pytest.mark.parametrize("at_once", [1 << 16, 700])
+def test_rows_are_written_by_columns_as_they_are_one_at_a_time(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "AT_ONCE", at_once)
+    found, expected = cells(), []
+    tensor = np.random.default_rng(1).integers(0, 9, (3000, 2, 3), dtype=np.uint8)
+    alike = {name: column.to_pylist() for name, column in found.items()} | {"tensor": [one.tobytes() for one in tensor]}
+    found["tensor"] = pa.chunked_array([pa.FixedShapeTensorArray.from_numpy_ndarray(tensor)])
+    for row in range(3000):
+        texts = [(name.encode(), canonical(alike[name][row])) for name in sorted(alike)]
+        whole = b"".join(b"%d:%s%d:%s" % (len(name), name, len(text), text) for name, text in texts)
+        expected.append(hashlib.sha256(whole).digest())
+    assert digest.rows(found).tobytes() == b"".join(expected)
+    label = pa.chunked_array([pa.array(np.arange(3000) % 3)])
+    whole, alone = digest.labelled(found, label)
+    assert alone.tobytes() == b"".join(expected)
+    assert whole.tobytes() == digest.rows({**found, "": label}).tobytes()
+
+
+def test_no_cell_of_a_usual_column_is_looked_at_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(digest, "_text", lambda value: pytest.fail(f"{value!r} by itself"))
+    rng = np.random.default_rng(0)
+    usual = {"n": rng.uniform(0.01, 9e8, 500), "w": np.arange(500.0), "i": np.arange(500), "s": ["a", "b"] * 250}
+    assert len(digest.rows({name: pa.chunked_array([pa.array(one)]) for name, one in usual.items()})) == 500
+
+
+def test_rows_that_stand_twice_have_one_digest_in_any_order() -> None:
+    found = digest.rows({"a": pa.chunked_array([pa.array([3, 1, 3, 2, 1])])})
+    expected = hashlib.sha256(b"".join(sorted(row.tobytes() for row in found))).hexdigest()
+    for order in ([0, 1, 2, 3, 4], [4, 2, 0, 1, 3]):
+        assert digest.together(found[order]) == expected
 
 
 def test_a_changed_cell_changes_one_row_digest(tmp_path: Path) -> None:

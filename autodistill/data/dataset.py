@@ -152,8 +152,8 @@ def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _K
     # Of all columns, whatever their part: an audited row stays the same row when the experiment file changes.
     whole = {n: table[n] for n in table.column_names if n != spec.split}
     seen = {n: pa.chunked_array([modal.cells(v)]) for n, v in kept.items()}
-    labelled = seen | {"": pa.chunked_array([pa.array(wanted.y)])}
-    return _Keys(digest.rows(whole), digest.keys(digest.rows(labelled)), digest.keys(digest.rows(seen)))
+    both = digest.labelled(seen, pa.chunked_array([pa.array(wanted.y)]))
+    return _Keys(digest.rows(whole), *(digest.keys(one) for one in both))
 
 
 def _dealer(
@@ -165,7 +165,7 @@ def _dealer(
     units: IntArray,
 ) -> Callable[[IntArray, Sequence[int] | None], IntArray]:
     """Deals some rows by the shares, beside those that were dealt before."""
-    strata = [wanted.stratum, *(values.astype(str) for values in attributes.values())]
+    strata = [wanted.stratum, *attributes.values()]
 
     def assign(at: IntArray, dealt: Sequence[int] | None) -> IntArray:
         if isinstance(spec.split, str):
@@ -236,7 +236,7 @@ def _entity(column: pa.ChunkedArray, place: Place) -> npt.NDArray[Any]:
     text = columns.strings(column)
     if (text == "").any():
         raise TableError("entities are missing", where=place.rows(text == ""), do="name each row's entity")
-    return np.asarray(np.unique(text.astype(str), return_inverse=True)[1], dtype=np.int64)
+    return columns.coded(text)[1]
 
 
 def _weights(column: pa.ChunkedArray, place: Place) -> FloatArray:

@@ -7,7 +7,8 @@ tensor's) are their own SHA-256.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,64 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+AT_ONCE = 1 << 16  # rows whose canonical forms are in memory at a time
+WRITTEN_ALIKE = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
+WHOLE = 2.0**63  # from here on a whole number is none of 64 bits
+PLAIN = (1e-4, 1e9)
+"""Between these, Arrow writes the shortest decimal that reads back, without an exponent, and so does Python."""
+
 
 def rows(columns: Mapping[str, pa.ChunkedArray]) -> npt.NDArray[np.void]:
-    """V32 [N]: the SHA-256 of each row over the given columns. Two rows are equal iff their digests are."""
-    cells = []
-    for name in sorted(columns):
-        texts, at = _texts(columns[name])
-        prefix = _sized(name.encode())
-        cells.append(np.array([prefix + _sized(text) for text in texts], dtype=object)[at])
-    digests = b"".join(hashlib.sha256(b"".join(row)).digest() for row in zip(*cells, strict=True))
-    return np.frombuffer(digests, dtype="V32")  # S32 would drop trailing zero bytes
+    """V32 [N]: the SHA-256 of each row over the given columns. Two rows are equal iff their digests are.
+
+    By columns and a bounded number of rows at a time: but for the hash, no row is looked at by itself.
+    """
+    found = bytearray()
+    for _, form in _forms(columns):
+        found += _hashed(form)
+    return _kept(found)
+
+
+def labelled(columns: Mapping[str, pa.ChunkedArray], label: pa.ChunkedArray) -> tuple[npt.NDArray[np.void], ...]:
+    """``rows`` of the columns with their label under the name "", and of the columns alone: the name comes first of
+    all, so that each row is written once."""
+    whole, alone = bytearray(), bytearray()
+    for at, form in _forms(columns):
+        whole += _hashed(_joined(_NAMELESS, _cells(label.slice(at, AT_ONCE)), form))
+        alone += _hashed(form)
+    return _kept(whole), _kept(alone)
+
+
+def _forms(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[tuple[int, pa.Array]]:
+    """The canonical forms of some rows at a time, and which is the first."""
+    names = sorted(columns)
+    for at in range(0, len(columns[names[0]]), AT_ONCE):
+        parts = []
+        for name in names:
+            parts += [_scalar(_sized(name.encode())), _cells(columns[name].slice(at, AT_ONCE))]
+        yield at, _joined(*parts)
+
+
+def _joined(*parts: pa.Array | pa.Scalar) -> pa.Array:
+    return pc.binary_join_element_wise(*parts, _scalar(b""))
+
+
+def _scalar(text: bytes) -> pa.Scalar:
+    return pa.scalar(text, pa.large_binary())
+
+
+_NAMELESS = _scalar(b"0:")
+
+
+def _hashed(form: pa.Array) -> bytes:
+    _, places, data = form.buffers()
+    ends = np.frombuffer(places, np.int64)[form.offset : form.offset + len(form) + 1].tolist()
+    view = memoryview(data)
+    return b"".join([hashlib.sha256(view[i:j]).digest() for i, j in pairwise(ends)])
+
+
+def _kept(digests: bytearray) -> npt.NDArray[np.void]:
+    return np.frombuffer(bytes(digests), dtype="V32")  # S32 would drop trailing zero bytes
 
 
 def keys(digests: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
@@ -34,7 +83,8 @@ def keys(digests: npt.NDArray[np.void]) -> npt.NDArray[np.uint64]:
 
 def short(digests: npt.NDArray[np.void]) -> npt.NDArray[np.str_]:
     """U16 [N]: the first 8 bytes of each digest, in hexadecimal."""
-    return np.array([f"{key:016x}" for key in keys(digests).tolist()], dtype="U16")
+    first = np.frombuffer(digests.tobytes(), np.uint8).reshape(-1, 32)[:, :8]
+    return np.frombuffer(first.tobytes().hex().encode(), dtype="S16").astype("U16")
 
 
 def together(digests: npt.NDArray[np.void], header: Iterable[str] = ()) -> str:
@@ -42,7 +92,11 @@ def together(digests: npt.NDArray[np.void], header: Iterable[str] = ()) -> str:
     sha = hashlib.sha256()
     for name in header:
         sha.update(_sized(name.encode()))
-    sha.update(digests[np.lexsort(_words(digests).T[::-1])].tobytes())
+    words = _words(digests)
+    order = np.argsort(words[:, 0])
+    if (np.diff(words[order, 0]) == 0).any():  # rows that stand twice, mostly
+        order = np.lexsort(words.T[::-1])
+    sha.update(digests[order].tobytes())
     return sha.hexdigest()
 
 
@@ -55,19 +109,52 @@ def _sized(text: bytes) -> bytes:
     return b"%d:%s" % (len(text), text)
 
 
-def _texts(column: pa.ChunkedArray) -> tuple[list[bytes], npt.NDArray[np.int64]]:
-    """The distinct cells as canonical text, and for each row which it is."""
-    if isinstance(column.type, pa.FixedShapeTensorType):
-        arrays = (array for chunk in column.chunks for array in chunk.to_numpy_ndarray())
-        return [_text(array.tobytes()) for array in arrays], np.arange(len(column))
-    if pa.types.is_nested(column.type) or pa.types.is_null(column.type):
-        return [_text(value) for value in column.to_pylist()], np.arange(len(column))
+def _cells(column: pa.ChunkedArray) -> pa.Array:
+    """The canonical text of each cell after its length: Arrow's where it writes what Python writes, else Python's."""
     flat = column.combine_chunks()
-    coded = flat if pa.types.is_dictionary(flat.type) else pc.dictionary_encode(flat, null_encoding="encode")
-    coded = coded.combine_chunks() if isinstance(coded, pa.ChunkedArray) else coded
-    texts = [*(_text(value) for value in coded.dictionary.to_pylist()), b""]
-    at = pc.fill_null(coded.indices, len(texts) - 1).to_numpy(zero_copy_only=False)
-    return texts, at.astype(np.int64)
+    flat = pa.concat_arrays(flat.chunks) if isinstance(flat, pa.ChunkedArray) else flat
+    flat = flat.dictionary_decode() if pa.types.is_dictionary(flat.type) else flat
+    kind = flat.type
+    if (
+        pa.types.is_integer(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_string(kind)
+        or pa.types.is_large_string(kind)
+    ):
+        text = pc.cast(flat, pa.large_string())
+    elif pa.types.is_floating(kind):
+        text = _numbers(pc.cast(flat, pa.float64()))
+    elif isinstance(kind, pa.FixedShapeTensorType):
+        values = np.ascontiguousarray(flat.to_numpy_ndarray())
+        text = pa.array([hashlib.sha256(one.data).hexdigest().encode() for one in values], pa.large_binary())
+    elif pa.types.is_nested(kind) or pa.types.is_null(kind):
+        text = pa.array([_text(value) for value in flat.to_pylist()], pa.large_binary())
+    else:
+        coded = pc.dictionary_encode(flat)
+        distinct = pa.array([_text(value) for value in coded.dictionary.to_pylist()], pa.large_binary())
+        text = distinct.take(coded.indices)
+    text = pc.fill_null(text.cast(pa.large_binary()), b"")
+    length = pc.cast(pc.binary_length(text), pa.large_string()).cast(pa.large_binary())
+    return pc.binary_join_element_wise(length, text, _scalar(b":"))
+
+
+def _numbers(values: pa.Array) -> pa.Array:
+    """Canonical texts of float64; NaN and null are null."""
+    known = pc.if_else(pc.is_nan(values), None, values)
+    number = known.to_numpy(zero_copy_only=False)
+    size = np.abs(number)
+    whole = (number == np.round(number)) & (size < WHOLE)
+    plain = (size >= PLAIN[0]) & (size < PLAIN[1])
+    text = pc.if_else(
+        pa.array(whole),
+        pc.cast(pc.cast(pc.if_else(pa.array(whole), known, None), pa.int64()), pa.large_string()),
+        pc.cast(known, pa.large_string()),
+    )
+    odd = ~whole & ~plain & ~np.isnan(number)
+    if odd.any():
+        said = pa.array([_text(value).decode() for value in number[odd].tolist()], pa.large_string())
+        text = pc.replace_with_mask(text, pa.array(odd), said)
+    return text
 
 
 def _text(value: Any) -> bytes:

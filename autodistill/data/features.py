@@ -85,7 +85,7 @@ def _says_nothing(values: npt.NDArray[Any] | None) -> str:
         same = len(known) == len(values) and bool((known == known[0]).all())
         return f"constant ({known[0]:g})" if same else ""
     known = values[values != ""]
-    distinct = len(np.unique(known.astype(str)))
+    distinct = len(columns.coded(known)[0])
     if not distinct:
         return "every cell is missing"
     if distinct == 1 and len(known) == len(values):
@@ -118,7 +118,8 @@ def leaks(kept: Features, y: npt.NDArray[Any], classes: tuple[str, ...], file: s
             if values.dtype != object and np.array_equal(values, y.astype(np.float32)):
                 raise TableError("is a copy of the target", where=str(Place(file, name)), do="name it under drop")
             continue
-        distinct, code = np.unique(values.astype(str) if values.dtype == object else values, return_inverse=True)
+        text = values.dtype == object
+        distinct, code = columns.coded(values) if text else np.unique(values, return_inverse=True)
         first = np.zeros(len(distinct), dtype=np.int64)
         first[code] = y
         determined = bool((first[code] == y).all())

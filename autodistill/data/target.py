@@ -40,7 +40,7 @@ def target(column: pa.ChunkedArray, spec: DataSpec, place: Place) -> Target:
         return _regression(columns.numbers(column, place), spec, place)
     if kind == "string":
         columns.mixed(text, place)
-    names, code = np.unique(text.astype(str), return_inverse=True)
+    names, code = columns.coded(text)
     numeric = kind == "number" and not pa.types.is_boolean(column.type)
     if numeric:  # 2 comes before 10
         order = np.argsort([float(name) for name in names], kind="stable")
