@@ -166,7 +166,7 @@ def options_of(kind: type[Any]) -> tuple[Option, ...]:
 
 def _option(field: "Field[Any]", hint: Any) -> Option:
     marks = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-    infos = [m for m in marks if isinstance(m, FieldInfo)]
+    infos = [m for m in (*marks, *_inner(hint)) if isinstance(m, FieldInfo)]
     default = field.default
     if default is MISSING and field.default_factory is not MISSING:
         default = field.default_factory()
@@ -180,6 +180,15 @@ def _option(field: "Field[Any]", hint: Any) -> Option:
         fixed=Fixed in marks or any(isinstance(m, Fixed) for m in marks),
         rest=Rest in marks or any(isinstance(m, Rest) for m in marks),
     )
+
+
+def _inner(hint: Any) -> tuple[Any, ...]:
+    """The marks of a union's members: ``Annotated[int, Field(ge=1)] | None`` has its bound inside."""
+    if get_origin(hint) is Annotated:
+        return _inner(get_args(hint)[0])
+    if get_origin(hint) not in {Union, types.UnionType}:
+        return ()
+    return tuple(mark for one in get_args(hint) if get_origin(one) is Annotated for mark in get_args(one)[1:])
 
 
 def _bounds(infos: Iterable[FieldInfo]) -> list[str]:

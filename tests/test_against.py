@@ -70,9 +70,29 @@ def test_page_card_and_terminal_show_the_same_rows(recorded: small_run.Run, caps
         assert row["title"] in about
         assert row["title"] in terminal
     for row in texts:
+        absent = row["reason"].startswith("Not made: ")
+        assert not absent or f"{row['title']}: not made: {row['reason'].removeprefix('Not made: ')}" in terminal
         for name in ("size", "error", "difference"):
-            assert row[name].replace("−", "-")[:4] in terminal.replace("−", "-")
+            assert absent or row[name].replace("−", "-")[:4] in terminal.replace("−", "-")
             assert f">{row[name]}" in page
+
+
+def test_a_narrow_terminal_folds_names_and_leaves_costs_to_the_page(
+    recorded: small_run.Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from autodistill.cli import display, words
+
+    shown = {}
+    for columns in (80, 160):
+        monkeypatch.setattr(display, "WIDE", columns)
+        words.summary(recorded.report, recorded.folder)
+        shown[columns] = capsys.readouterr().out
+    assert max(map(len, shown[80].splitlines())) <= 80
+    assert "energy" in shown[160]
+    assert "energy" not in shown[80]
+    for line in shown[160].splitlines():
+        if line.startswith(("boosted ", "tree ", "mlp ")):
+            assert all(word in shown[80] for word in line.split("  ")[0].split())
 
 
 def test_an_older_report_gets_the_table_too() -> None:

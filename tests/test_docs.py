@@ -1,6 +1,7 @@
 """What the documentation shows is run, read, or listed with the reason why it is not; its links lead somewhere."""
 
 import contextlib
+import importlib
 import importlib.util
 import io
 import re
@@ -131,3 +132,12 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "reference" / "index.html").is_file()
+
+
+def test_the_readmes_figures_are_those_of_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    figures = importlib.import_module("readme_figures")
+    text = BY_PATH["README.md"].text
+    assert {found[2] for found in figures.MARK.finditer(text)} == set(figures.FIGURES)
+    assert text == figures.filled(text), "python benchmarks/readme_figures.py writes them anew"
+    assert figures.filled(text.replace("-->1.2<!--", "-->9.9<!--")) == text

@@ -3,15 +3,18 @@
 import json
 import os
 import pty
+import shlex
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import autodistill
 from autodistill import cli, spec
 
 TEACHER = "sklearn.tree.DecisionTreeClassifier"
@@ -103,6 +106,80 @@ def test_a_regression_is_seen_by_its_target(place: Path, capsys: pytest.CaptureF
     assert "it is made for classification" in capsys.readouterr().err
 
 
+def test_few_numbers_are_asked_for_an_error_that_few_rows_can_decide(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 100 audit rows the mean absolute error, of 400 and more the root mean squared one; `check` says the limits."""
+    for rows, metric in ((440, "mae"), (1900, "rmse")):
+        people(rows).to_csv("some.csv", index=False)
+        arguments = ["init", "some.csv", "--target", "age", "--group", "gender", "--drop", "income", "--force"]
+        assert cli.main([*arguments, "--teacher", "sklearn.tree.DecisionTreeRegressor"]) == 0
+        policy = spec.load("some.yaml").policy
+        first = policy.require[0]
+        assert first.options["metric"] == metric
+        capsys.readouterr()
+        assert cli.main(["check", "some.yaml", "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)["assumed"]["first_level"]
+        found = {one["id"]: one for one in told}[f"score_loss/{metric}/at_most"]
+        assert (found["note"], found["limit"]) == ("", first.limits["at_most"])
+        # The limit of a mean of rows that each add 0.3 deviations, passed nine times of ten at the first level.
+        splits = json.loads((cli.main(["check", "some.yaml", "--json"]), capsys.readouterr().out)[1])
+        level, audit = splits["policy"]["first_level"], splits["table"]["splits"]["audit"]
+        normal = NormalDist()
+        wanted = (normal.inv_cdf(1 - level) + normal.inv_cdf(0.9)) * 0.3 / audit**0.5
+        assert found["margin"] / people(rows)["age"].std() == pytest.approx(wanted, rel=0.1)
+    Path("some.policy.yaml").write_text(
+        "name: x\nversion: '1'\nrequire: [{check: score_loss, metric: rmse, at_most: 0.01}]", encoding="utf-8"
+    )
+    assert cli.main(["check", "some.yaml"]) == 0
+    assert "expect INCONCLUSIVE" in capsys.readouterr().out
+
+
+def test_an_interval_inside_a_limit_that_passes_nothing_says_why_and_how_many_rows(place: Path) -> None:
+    """100 rows, of which few cost most: their root mean squared error is not decided, their mean absolute one is."""
+    draw = np.random.default_rng(0)
+    y = draw.normal(0, 1, 100)
+    teacher, student = y + draw.laplace(0, 1, 100), y + draw.laplace(0, 0.9, 100)
+    frame = pd.DataFrame({"y": y, "t": teacher, "s": student})
+    told = {}
+    for metric in ("rmse", "mae"):
+        Path("one.yaml").write_text(
+            f"name: x\nversion: '1'\nrequire: [{{check: score_loss, metric: {metric}, at_most: 0.5}}]", encoding="utf-8"
+        )
+        told[metric] = autodistill.audit(
+            frame, policy="one.yaml", label="y", teacher="t", student="s", task="regression", teacher_saw="none"
+        )
+    finding = next(one for one in told["rmse"].report["findings"] if one["id"] == "score_loss/rmse/at_most")
+    assert finding["high"] < finding["limit"]
+    assert finding["outcome"] == "INCONCLUSIVE"
+    assert "mae for rmse" in told["rmse"].report["verdict"]["sentence"]
+    both = [(said - y) ** 2 for said in (student, teacher)]
+    moved = both[0] / (2 * both[0].mean() ** 0.5) - both[1] / (2 * both[1].mean() ** 0.5)
+    away = moved - moved.mean()
+    tilt = (away**3).sum() / (away**2).sum() ** 1.5
+    assert finding["rows_needed"] == pytest.approx(100 * (tilt / 0.1) ** 2, abs=1)
+    assert told["mae"].report["verdict"]["decision"] == "PASS"
+
+
+def test_a_budget_that_is_spent_by_setting_up_still_tries_a_student(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert init("--no-groups") == 0
+    text = Path("people.yaml").read_text(encoding="utf-8")
+    head, rest = text.split("student:", 1)
+    students = "student: [{family: tree, leaves: 8}, {family: linear}]\n\ndistill:"
+    text = head + students + rest.split("distill:", 1)[1].replace("track: ", "# ") + "track: {}\n"
+    Path("people.yaml").write_text(text, encoding="utf-8")
+    Path("people.policy.yaml").write_text(
+        "name: x\nversion: '1'\nrequire: [{check: accuracy_loss, at_most: 0.2}]", encoding="utf-8"
+    )
+    capsys.readouterr()
+    assert cli.main(["search", "people.yaml", "--minutes", "0.00001", "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "1 trained" in said
+    assert "The budget ended after 1 of the 3 candidates" in said
+
+
 def test_a_table_of_predictions_is_matched_by_class_and_row(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     said = people()[["id"]].assign(teacher_yes=0.25, teacher_no=0.75)
     said.to_csv("said.csv", index=False)
@@ -119,6 +196,7 @@ def test_a_table_of_predictions_is_matched_by_class_and_row(place: Path, capsys:
     ("more", "said"),
     [
         ([], "--group (or --no-groups) is missing"),
+        (["--no-groups", "--teacher", "lightgbmm.LGBMRegressor"], "is it installed"),
         (["--no-groups", "--drop", "agee"], "no column 'agee' (--drop); did you mean age?"),
         (["--group", "sex"], "no column 'sex' (--group)"),
         (["--no-groups", "--group", "gender"], "contradict"),
@@ -139,6 +217,15 @@ def test_what_init_cannot_know_or_read_is_one_line(
     assert (out, len(err.splitlines())) == ("", 1)
     assert said in err
     assert not Path("people.yaml").exists()
+
+
+def test_all_that_is_missing_is_said_at_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    people().replace({"income": {"yes": "much", "no": "a bit"}}).drop(columns=["gender", "race"]).to_csv("odd.csv")
+    assert cli.main(["init", "odd.csv"]) == cli.WRONG
+    said = capsys.readouterr().err
+    flags = shlex.split(said.partition("likely: ")[2])
+    assert cli.main(["init", "odd.csv", *flags]) == 0
+    assert spec.load("odd.yaml").data.positive == "much"
 
 
 def test_no_file_is_written_over_without_force(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_options_say_what_a_field_says() -> None:
     assert not options["path"].searchable
     assert options["width"].type == "int, ≥ 1, ≤ 9"
     assert (options["width"].doc, options["width"].default, options["width"].number) == ("hidden units", 3, "int")
-    assert (options["rate"].type, options["rate"].number) == ("float or null", "float")
+    assert (options["rate"].type, options["rate"].number) == ("float or null, > 0", "float")
     assert options["sizes"].is_tuple
     assert options["mode"].type == "a | b"
     assert options["flag"].number is None

@@ -1,5 +1,6 @@
 """Findings on the loss of a row-level metric: over all rows, and of the group that loses most."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,15 @@ from autodistill.records import Finding, IntArray, LimitKind, Outcome
 from autodistill.stats.clustered import INFORMATIVE, LEAST
 from autodistill.stats.influence import Measured, Spreads
 from autodistill.stats.shares import Floats
+from autodistill.stats.spread import TILT
 from autodistill.verdict import UNKNOWN, Line
 
 DISCORDANT = 10
 SILENT = f"fewer than {DISCORDANT} rows differ: a standard error certifies nothing"
-HEAVY = "a few rows carry the spread, and nothing limits what one may cost: more rows are needed"
+HEAVY = (
+    "a few rows carry the spread, and nothing limits what one may cost: more rows are needed, or a metric that weighs "
+    "large errors less (mae for rmse)"
+)
 UNDEFINED = "the metric is undefined on these rows"
 STILL = "the change has no spread: a standard error of zero certifies nothing"
 
@@ -76,6 +81,7 @@ class _Losses:
     unfit: list[str]
     silent: list[str]
     unseen: Floats
+    tilt: Floats
 
     @property
     def counted(self) -> IntArray:
@@ -111,7 +117,7 @@ def _losses(look: Look, data: Measured, spreads: Spreads, names: tuple[str, ...]
     ]
     bounds = (low[0], low[2], high[0], low[1])
     silent, unseen = silent_of(side.differ, spread.error, spread.heavy), spread.unseen(look.level)
-    return _Losses(names, at, loss, *bounds, side, unfit, silent, unseen)
+    return _Losses(names, at, loss, *bounds, side, unfit, silent, unseen, np.abs(spread.tilt))
 
 
 def _judged(look: Look, data: Measured) -> tuple[tuple[str, ...], IntArray, list[str]]:
@@ -145,6 +151,8 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
     open_ = required and outcome in OPEN and LEAN not in notes and not any(losses.silent[k] for k in losses.counted)
     if look.rows_needed and limit is not None and open_:
         needed = _needed(look, losses, limit, float(data.rows[g]), ratio)
+    elif look.rows_needed and required and outcome == "INCONCLUSIVE" and HEAVY in notes:
+        needed = _steadied(losses, float(data.rows[g]))
     word = "ratio" if ratio else "loss"
     statement = "" if limit is None else f"{word} < {limit:g}" + (" in every group" if each else "")
     return [
@@ -194,6 +202,11 @@ def _needed(look: Look, losses: _Losses, limit: float, rows: float, ratio: bool)
     loss, high, most = (np.atleast_1d(scale(v)) for v in (losses.loss, losses.high, limit))
     needs = [by_root(float(loss[g]), float(high[g]), float(most[0]), look.level, rows) for g in losses.counted]
     return None if any(need is None for need in needs) else max(int(need or 0) for need in needs)
+
+
+def _steadied(losses: _Losses, rows: float) -> int:
+    """Rows at which the error rests on few rows no more: a skewness that stays tilts it by 1/√rows."""
+    return math.ceil(rows * float((losses.tilt[losses.counted] / TILT).max()) ** 2)
 
 
 def _details(data: Measured, losses: _Losses, bounds: Bounds, limit: float | None, each: bool) -> dict[str, Any]:

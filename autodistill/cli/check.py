@@ -7,6 +7,8 @@ from typing import Any
 
 from autodistill.cli.display import console, duration
 
+LIKELY = 0.8  # power under which a test is said to stay undecided
+
 
 def run(asked: argparse.Namespace) -> int:
     """Say what a search would do, and what these rows can certify under the policy; run nothing."""
@@ -21,7 +23,7 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def _found(asked: Any) -> dict[str, Any]:
-    from autodistill import auditor, data, spec
+    from autodistill import auditor, data, draft, spec
     from autodistill.run import refusing
     from autodistill.run.ordered import LENGTH
 
@@ -50,6 +52,10 @@ def _found(asked: Any) -> dict[str, Any]:
             name: [asdict(one) for one in auditor.certifiable(asked.policy, dataset, level=at)]
             for name, at in (("level", level), ("first_level", level / LENGTH))
         },
+        "assumed": None if dataset.classes else {
+            "spread": draft.SPREAD,
+            "first_level": [asdict(one) for one in draft.certified(asked.policy, dataset, level / LENGTH)],
+        },
         "missing_for_sign_off": [name for name in spec.DESCRIPTIVE if not getattr(asked, name)],
     }  # fmt: skip
 
@@ -70,26 +76,58 @@ def _print(found: dict[str, Any]) -> None:
     out.print(f"  space: {len(found['space']['dimensions'])} settings, distinct candidates: {many}")
     budget = [f"{found['budget']['trials']} candidates" if found["budget"]["trials"] else ""]
     budget.append(duration(60 * found["budget"]["minutes"]) if found["budget"]["minutes"] else "")
-    out.print(f"  budget: at most {' and '.join(one for one in budget if one)}, after the teacher is fitted once")
-    if not table["classes"]:
+    out.print(f"  budget: at most {' and '.join(one for one in budget if one)}, after the teacher has given its labels")
+    if table["classes"]:
         out.print(
-            f"\nWhat the audit split can certify under {policy['name']} {policy['version']} rests on how far the "
-            "errors of two models differ row by row, which no label tells: the report has the smallest limits that it "
-            "certified."
+            f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if the student neither "
+            "gains nor loses (5 % of rows decided differently, assumed):"
         )
-        _missing(out, found)
-        return
-    out.print(
-        f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if the student neither gains "
-        "nor loses (5 % of rows decided differently, assumed):"
-    )
-    out.print(_table(found))
+        out.print(_table(found))
+        out.print(_read(found))
+    else:
+        out.print(
+            f"\nWhat the audit split can certify under {policy['name']} {policy['version']}, if a row adds "
+            f"{found['assumed']['spread']:g} standard deviations of the target to the difference of errors (assumed: "
+            "no label tells it; the report has the smallest limits that were certified):"
+        )
+        out.print(_limits(found))
     _missing(out, found)
+
+
+def _read(found: dict[str, Any]) -> str:
+    """The table in a sentence or two."""
+    both = found["certifiable"]
+    least = 100 * both["first_level"][-1]["power"]
+    weak = [one["id"] for one in both["first_level"][:-1] if one["note"] or one["power"] < LIKELY]
+    first = (
+        "Power is how often such a student passes; the last column is for the first of five that are tested in order. "
+        f"All together: {least:.0f} times of 100."
+    )
+    if not weak:
+        return first
+    one = weak[0] + (f" and {len(weak) - 1} more" if len(weak) > 1 else "")
+    return (
+        f"{first} Too few rows for {one}: expect INCONCLUSIVE there. More rows decide it, or a wider limit if that is "
+        "still acceptable, or the line under `report`."
+    )
 
 
 def _missing(out: Any, found: dict[str, Any]) -> None:
     if found["missing_for_sign_off"]:
         out.print(f"missing for a sign-off: {', '.join(found['missing_for_sign_off'])}")
+
+
+def _limits(found: dict[str, Any]) -> Any:
+    """Of a regression: each required check with the smallest limit that is certified nine times of ten."""
+    from rich.table import Table
+
+    out = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("required test", "rows", "limit", f"certifies at α={found['policy']['first_level']:.3g}", ""):
+        out.add_column(column, justify="left" if column in {"required test", ""} else "right")
+    for one in found["assumed"]["first_level"]:
+        margin = "" if one["margin"] is None else f"< {one['margin']:g}"
+        out.add_row(one["id"], f"{one['rows']:,}", f"{one['limit']:g}", margin, one["note"])
+    return out
 
 
 def _table(found: dict[str, Any]) -> Any:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import replace
 from functools import partial
@@ -12,7 +13,7 @@ from autodistill.cli.display import console
 from autodistill.errors import UserError
 
 if TYPE_CHECKING:
-    from autodistill.draft import Choices, Draft, Looked
+    from autodistill.draft import Choices, Column, Draft, Looked
 
 OK = 0
 ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq")
@@ -75,7 +76,7 @@ def _choices(asked: argparse.Namespace, looked: "Looked") -> "Choices":
         raise UserError("--group and --no-groups contradict each other", do="give one of them")
     lacking = {"--target": target is None, "--teacher": teacher is None, "--group": groups is None}
     if any(lacking.values()) and not person:
-        raise UserError(_missing(lacking, looked), where=f"init {asked.table}", do=_ways(lacking, looked))
+        raise UserError(_missing(lacking, looked), where=f"init {asked.table}", do=_ways(asked, lacking, looked))
     if target is None:
         target = _ask("Which column is predicted?", looked.targets[0], names)
     if groups is None:
@@ -107,11 +108,28 @@ def _missing(lacking: dict[str, bool], looked: "Looked") -> str:
     return f"{listed} {'is' if len(named) == 1 else 'are'} missing (columns: {shown})"
 
 
-def _ways(lacking: dict[str, bool], looked: "Looked") -> str:
-    likely = looked.people
-    groups = " ".join(f"--group {name}" for name in likely) if likely else "--no-groups"
-    ways = {"--target": f"--target {looked.targets[0]}", "--teacher": f"--teacher {EXAMPLE}", "--group": groups}
-    return "likely: " + " ".join(ways[flag] for flag, missing in lacking.items() if missing)
+def _ways(asked: argparse.Namespace, lacking: dict[str, bool], looked: "Looked") -> str:
+    """The flags that would do, of what the table looks like; a class that would be asked for next among them."""
+    from autodistill import draft
+
+    likely, target = looked.people, asked.target or looked.targets[0]
+    groups = " ".join(f"--group {shlex.quote(name)}" for name in likely) if likely else "--no-groups"
+    column = looked.column(target)
+    number = column is not None and (asked.task or draft.guess_task(column)) == "regression"
+    teacher = EXAMPLE.replace("Classifier", "Regressor") if number else EXAMPLE
+    ways = {"--target": f"--target {shlex.quote(target)}", "--teacher": f"--teacher {teacher}", "--group": groups}
+    told = [ways[flag] for flag, missing in lacking.items() if missing]
+    if asked.positive is None and column is not None and _open(column, asked.task):
+        told.append(f"--positive {shlex.quote(column.values[-1])}")
+    return "likely: " + " ".join(told)
+
+
+def _open(column: "Column", task: str | None) -> bool:
+    """Whether it has two classes, of which none is called yes."""
+    from autodistill import draft
+
+    two = column.distinct == 2 and (task or draft.guess_task(column)) != "regression"
+    return two and draft.guess_positive(column) is None
 
 
 def _positive(choices: "Choices", looked: "Looked", person: bool, where: str) -> "Choices":
@@ -126,7 +144,7 @@ def _positive(choices: "Choices", looked: "Looked", person: bool, where: str) ->
     if guess is None and not person:
         shown = " or ".join(repr(value) for value in column.values)
         what = f"--positive is missing: the class that rates speak of, {shown}"
-        raise UserError(what, where=f"init {where}", do=f"--positive {json.dumps(column.values[-1])}, for example")
+        raise UserError(what, where=f"init {where}", do=f"--positive {shlex.quote(column.values[-1])}, for example")
     if guess is None:
         guess = _ask("Which class do true and false positive rates speak of?", column.values[-1], list(column.values))
     return replace(choices, positive=guess)
@@ -164,7 +182,7 @@ def _say(made: "Draft", out: Path, policy: Path) -> None:
     dataset = plan.dataset
     show = partial(console().print, soft_wrap=True)
     sizes = ", ".join(f"{name} {len(at):,}" for name, at in dataset.splits.items())
-    show(f"{plan.table}: {len(dataset.y):,} rows ({sizes}), {len(dataset.features)} features")
+    show(f"{plan.table}: {len(dataset.y):,} rows ({sizes}), {_features(len(dataset.features))}")
     classes = ", ".join(dataset.classes[:8]) + (" …" if len(dataset.classes) > 8 else "")
     rated = f"; rates speak of {plan.data.positive}" if plan.data.positive is not None else ""
     show(f"  target: {plan.data.target} ({f'classes {classes}{rated}' if dataset.classes else 'a number: regression'})")
@@ -177,6 +195,10 @@ def _say(made: "Draft", out: Path, policy: Path) -> None:
     _decided(made, show)
     show(f"\nWritten: {out} and {policy}")
     show(f"Next:    autodistill check {out}\n         autodistill search {out}")
+
+
+def _features(count: int) -> str:
+    return "1 feature" if count == 1 else f"{count} features"
 
 
 def _decided(made: "Draft", show: Any) -> None:

@@ -4,8 +4,24 @@
 say, and the policy's limits are those that so many rows can certify.
 """
 
+from autodistill.draft.assumed import SPREAD, Certified, certified
 from autodistill.draft.drafting import Choices, Draft, draft, guess_positive, guess_task
+from autodistill.draft.lines import Margin
 from autodistill.draft.looking import Column, Looked, look
-from autodistill.draft.margins import Margin, Margins
+from autodistill.draft.margins import Margins
 
-__all__ = ["Choices", "Column", "Draft", "Looked", "Margin", "Margins", "draft", "guess_positive", "guess_task", "look"]
+__all__ = [
+    "SPREAD",
+    "Certified",
+    "Choices",
+    "Column",
+    "Draft",
+    "Looked",
+    "Margin",
+    "Margins",
+    "certified",
+    "draft",
+    "guess_positive",
+    "guess_task",
+    "look",
+]

@@ -6,13 +6,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from autodistill.draft import spaces
+from autodistill.draft.assumed import MANY, SPREAD
 from autodistill.draft.flow import WIDE, flow, listed, said, text
-from autodistill.draft.margins import SPREAD
 from autodistill.records import Dataset
 
 if TYPE_CHECKING:
     from autodistill.draft.drafting import Plan
-    from autodistill.draft.margins import Margin
+    from autodistill.draft.lines import Margin
 
 SHARES = "{train: 0.4, search: 0.15, audit: 0.225, sealed: 0.225}"
 CONVERTED = {"sklearn": "skl2onnx", "lightgbm": "onnxmltools", "xgboost": "onnxmltools", "catboost": "catboost"}
@@ -67,7 +67,10 @@ def _data(plan: "Plan") -> list[str]:
         lines.append(f"  input: {flow({'kind': asked.input[0], **asked.input[1]})}")
     lines.append(f"  target: {text(asked.target)}")
     if not dataset.classes:
-        lines.append("  task: regression")
+        lines += [
+            "  task: regression",
+            '  # unit: "…"                          # what the target counts: the report says it beside each error',
+        ]
     if asked.positive is not None:
         lines.append(f"  positive: {_quoted(asked.positive)}   # the class that true and false positive rates speak of")
     if asked.groups:
@@ -154,14 +157,21 @@ def policy(plan: "Plan") -> str:
     lines += ["", "report:                          # computed and shown; no verdict"]
     lost = [one for one in found.lines if one.limit is None]
     lines += [f"  # {said(one.wanted.about)}: {said(one.why)}\n  - {_check(one)}" for one in lost]
-    shown = ("calibration", "churn") if dataset.classes else ("score_loss, metric: mae",)
-    lines += [f"  - {{check: {one}}}" for one in shown]
+    lines += [f"  - {{check: {one}}}" for one in _shown(plan)]
     if dataset.groups and dataset.positive is not None:
         lines += comment(
             "An absolute limit of a gap (at_most beside grows_by_at_most) binds the teacher's own gap as well: look at "
             "the first report before you set one."
         )
     return "\n".join(lines) + "\n"
+
+
+def _shown(plan: "Plan") -> tuple[str, ...]:
+    """What is reported beside what is required; of a regression the other of its two usual errors."""
+    if plan.dataset.classes:
+        return ("calibration", "churn")
+    other = "mae" if plan.margins.lines[0].wanted.options["metric"] == "rmse" else "rmse"
+    return (f"score_loss, metric: {other}",)
 
 
 def _looks(looks: int) -> str:
@@ -176,7 +186,9 @@ def _assumption(plan: "Plan") -> str:
     if found.together is None:
         return (
             f"it is so wide that a student that loses nothing passes nine times of ten {level}, if a row adds "
-            f"{SPREAD:g} standard deviations of the target to the difference of errors (assumed, not measured)."
+            f"{SPREAD:g} standard deviations of the target to the difference of errors (assumed, not measured). "
+            f"Below {MANY} rows the error is the mean absolute one: a root mean squared one of so few rests on a few "
+            "of them, and then decides nothing."
         )
     return (
         f"how often a student that neither gains nor loses passes it {level}, as `autodistill check` computes it. "

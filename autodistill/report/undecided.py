@@ -65,7 +65,7 @@ def _rows(finding: Finding) -> str:
 def _why(finding: Finding) -> str:
     if finding.outcome == "INCONCLUSIVE" and finding.estimate is not None and finding.limit is not None:
         beyond = finding.limit_kind != "at_least" and finding.low is not None and finding.low > finding.limit
-        lies = "is beyond" if beyond else "lies on both sides of"
+        lies = "is beyond" if beyond else "is inside" if words.inside(finding) else "lies on both sides of"
         notes = [part for part in finding.note.split("; ") if part and part != LEAN]
         return "; ".join([f"{words.measured(finding)} {lies} the limit of {words.bound(finding)}", *notes])
     return finding.note or "the reason was not recorded"

@@ -252,9 +252,18 @@ def outcome(finding: Finding) -> str:
         words += f"; {rows_needed(finding)}"
     if finding.outcome == "INCONCLUSIVE" and finding.split == "device" and "; " in finding.note:
         words += f" ({finding.note.partition('; ')[2]})"
+    if inside(finding) and finding.note:
+        words += f" (the interval is inside it, but {finding.note})"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
         words += f" ({finding.note})"
     return words
+
+
+def inside(finding: Finding) -> bool:
+    """Whether the interval is inside an upper limit, and something else keeps the test from passing."""
+    if finding.outcome != "INCONCLUSIVE" or finding.split == "device" or finding.limit_kind == "at_least":
+        return False
+    return finding.high is not None and finding.limit is not None and finding.high < finding.limit
 
 
 def leans(finding: Finding) -> bool:

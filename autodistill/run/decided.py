@@ -15,9 +15,11 @@ def decide(found: Certification, entries: Sequence[Entry]) -> Verdict:
         return Verdict(decision="PASS", because=_because(found.chosen), sentence=_accepted(found, found.chosen))
     if found.refused:
         return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")
+    if found.finalist is None and not entries:
+        return Verdict(decision="INCONCLUSIVE", sentence="No student was tried: the budget was spent before the first.")
     if found.finalist is None:
         kinds = Counter(entry.state for entry in entries)
-        said = ", ".join(f"{count} {state}" for state, count in sorted(kinds.items())) or "none was tried"
+        said = ", ".join(f"{count} {state}" for state, count in sorted(kinds.items()))
         return Verdict(decision="FAIL", sentence=f"No student is acceptable: no candidate could be tested ({said}).")
     decisions = {one.decision for one in found.shortlist}
     decided = verdict.judge(found.finalist.findings)

@@ -13,6 +13,7 @@ from autodistill import engine, jobs
 from autodistill.jobs import Workshop
 from autodistill.journal import Journal
 from autodistill.optimise import Controller
+from autodistill.optimise.start import first
 from autodistill.records import Entry, Event, Job
 from autodistill.run import certify, compose, reopening
 from autodistill.run.earlier import Earlier
@@ -107,7 +108,7 @@ class Pump:
         """Hand out jobs while there is room, work and time; whether any was."""
         handed = False
         while len(self._flying) < pump.slots:
-            left = None if deadline is None else deadline - time.monotonic()
+            left = None if deadline is None or self._owed() else deadline - time.monotonic()
             if (left is not None and left <= 0) or self.footprint.exhausted():
                 break
             step = controller.next()
@@ -121,6 +122,13 @@ class Pump:
             pump.submit(step.job, deadline)
             handed = True
         return handed
+
+    def _owed(self) -> bool:
+        """Whether nothing was trained yet of what every search begins with: minutes that setting up has used leave one
+        candidate all the same (its training ends with the epoch that is late), since without any nothing is decided."""
+        if self.night is not None or self._flying or len(self.entries) >= len(first(self.spec.space)):
+            return False
+        return not any(entry.state == "finished" for entry in self.entries.values())
 
     def _deadline(self, start: float) -> float | None:
         """When the search ends by the clock (None: it does not). A night whose shortlist is chosen searches no more:

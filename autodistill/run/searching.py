@@ -8,6 +8,7 @@ from typing import Any
 from autodistill import engine, journal, report, spec, track
 from autodistill.errors import UserError
 from autodistill.optimise import Controller, mirror
+from autodistill.optimise.start import first
 from autodistill.records import Entry
 from autodistill.run import attest, attributing, beside, certify, compose, earlier, prepare, promote, seeds, unattended
 from autodistill.run.folder import BUDGETS, RunFile, larger, read_run, refuse_change, write_whole
@@ -140,6 +141,7 @@ class _Search:
         return {
             "seconds": {name: round(value, 1) for name, value in self.seconds.items()},
             "trained": states.count("finished"),
+            "begins_with": len(first(self.spec.space)),
             "refused": states.count("refused"),
             "skipped": states.count("skipped"),
             "stopped": states.count("stopped"),

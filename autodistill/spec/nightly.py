@@ -17,8 +17,10 @@ class Nightly:
     """``minutes`` of a whole night (None: those of the budget). ``notify`` are addresses as Apprise reads them; one
     that begins with ``$`` names an environment variable that holds it, so that no secret stands in the file."""
 
-    minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
-    notify: tuple[str, ...] = ()
+    minutes: (
+        Annotated[float, Field(gt=0, le=1_000_000, description="of the whole night; null: those of the budget")] | None
+    ) = None
+    notify: Annotated[tuple[str, ...], Field(description="addresses for Apprise; $NAME: of the environment")] = ()
 
 
 def read_nightly(node: Node) -> Nightly:

@@ -26,19 +26,23 @@ RULE = "classes"
 class Head:
     """The top level of a policy, without its lines."""
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    version: Annotated[str, Field(min_length=1, max_length=50)]
+    name: Annotated[str, Field(min_length=1, max_length=200, description="stands on every report and statement")]
+    version: Annotated[str, Field(min_length=1, max_length=50, description="the policy owner's own count")]
     confidence: Annotated[float, Field(gt=0.5, lt=1, description="of each one-sided PASS")] = 0.95
-    choose: Literal["size", "latency", "latency@32", "energy"] = "size"
+    choose: Annotated[
+        Literal["size", "latency", "latency@32", "energy"], Field(description="which accepted student is certified")
+    ] = "size"
     looks: Annotated[int, Field(ge=1, le=1000, description="how often a set of audit rows may be read")] = 1
     openings: Annotated[int, Field(ge=1, le=100, description="how often the sealed split may be opened")] = 3
     n_min: Annotated[int, Field(ge=1, description="the fewest rows in a denominator")] = 30
     unknown: Annotated[Literal["list", "require"], Field(description="rows whose group is unknown")] = "list"
-    unknown_at_most: Annotated[float, Field(ge=0, le=1)] = 0.05
-    exclude_below: Annotated[float, Field(gt=0, lt=0.5)] | None = None
-    because: str = ""
-    rows_shown: Literal["none", "ids"] = "none"
-    same_person_may_approve: bool = False
+    unknown_at_most: Annotated[float, Field(ge=0, le=1, description="share of rows without a known group")] = 0.05
+    exclude_below: (
+        Annotated[float, Field(gt=0, lt=0.5, description="groups of a smaller share may stay undecided")] | None
+    ) = None
+    because: Annotated[str, Field(description="the reason for exclude_below; the verdict names it")] = ""
+    rows_shown: Annotated[Literal["none", "ids"], Field(description="ids of changed rows in the report")] = "none"
+    same_person_may_approve: Annotated[bool, Field(description="whoever ran the search may sign for it")] = False
     group_data_in_training: Annotated[
         Literal["allowed", "forbidden"], Field(description="whether a student may be trained with group columns")
     ] = "allowed"

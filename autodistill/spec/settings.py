@@ -24,15 +24,27 @@ class MeasureSpec:
 
     batch: Annotated[int, Field(ge=1, le=4096, description="rows a call")] = 1
     threads: Annotated[int, Field(ge=1, le=256, description="of the runtime")] = 1
-    source: Path | None = None
+    source: Annotated[
+        Path | None, Field(description="`from:` in the file: readings.json of a run, replayed instead of measured")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """What a search may spend; whichever ends first."""
 
-    trials: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
-    minutes: Annotated[float, Field(gt=0, le=1_000_000)] | None = None
+    trials: Annotated[int, Field(ge=1, le=1_000_000, description="candidates, trained or not")] | None = None
+    minutes: (
+        Annotated[
+            float,
+            Field(
+                gt=0,
+                le=1_000_000,
+                description="of the search itself; the teacher is fitted before, the shortlist certified after",
+            ),
+        ]
+        | None
+    ) = None
     energy_wh: Annotated[float, Field(gt=0, description="watt-hours that the search itself may draw")] | None = None
     co2e_g: Annotated[float, Field(gt=0, description="grams of CO2e of the search itself")] | None = None
     country: Annotated[str, Field(pattern="^([A-Z]{3})?$", description="where it runs: ISO 3166 code such as DEU")] = ""
@@ -42,16 +54,16 @@ class Budget:
 class Track:
     """Where copies of the search go: an MLflow tracking address, an Optuna storage address (both None: nowhere)."""
 
-    mlflow: str | None = None
-    optuna: str | None = None
+    mlflow: Annotated[str | None, Field(description="tracking address, such as `sqlite:///mlflow.db`")] = None
+    optuna: Annotated[str | None, Field(description="storage address, such as `sqlite:///optuna.db`")] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engine:
     """Where jobs run: ``local`` worker processes (1: this process alone), or actors of a ``ray`` cluster."""
 
-    kind: str = "local"
-    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    kind: Annotated[str, Field(description="`local` or `ray`")] = "local"
+    workers: Annotated[int, Field(ge=1, le=256, description="processes that train; 1: none beside the search")] = 1
     address: Annotated[str | None, Field(description="of the Ray cluster; null: one of this search's own")] = None
 
 
@@ -60,17 +72,17 @@ class Head:
     """The single values at the top level."""
 
     name: Annotated[str, Field(max_length=80, description="also the name of the report's folder")]
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
-    sampler: str = "exact"
+    seed: Annotated[int, Field(ge=0, lt=2**32, description="of splits, proposals and training")] = 0
+    sampler: Annotated[str, Field(description="who proposes: `exact`, `tpe`, `nsga2` or `random`")] = "exact"
     rungs: Annotated[bool, Field(description="train in rungs and stop what cannot matter")] = True
     warm_start: Annotated[str, Field(description="folder of an earlier search to begin from")] = ""
-    purpose: str = ""
-    owner: str = ""
-    out_of_scope: str = ""
+    purpose: Annotated[str, Field(description="what the student is for")] = ""
+    owner: Annotated[str, Field(description="who answers for it")] = ""
+    out_of_scope: Annotated[str, Field(description="what it must not be used for")] = ""
     provenance: Annotated[str, Field(description="where the data are from, how they were labelled and grouped")] = ""
     oversight: Annotated[str, Field(description="who watches the student's decisions, and can overrule them")] = ""
     changes: Annotated[str, Field(description="changes that are foreseen, such as nightly searches")] = ""
-    residual_risks: str = ""
+    residual_risks: Annotated[str, Field(description="what remains, and who accepts it")] = ""
     rollback: Annotated[str, Field(description="what takes the student's place when it is withdrawn")] = ""
     revocation_triggers: Annotated[str, Field(description="what is watched, and when the approval ends")] = ""
 

@@ -24,7 +24,7 @@ def read_data(node: Node) -> DataSpec:
     values: dict[str, Any] = {
         key: _written(child) if key in AS_WRITTEN else child.plain() for key, child in node.data.items()
     }
-    for key, change in {"input": _input, "groups": _groups, "split": _split, "drop": _columns}.items():
+    for key, change in {"input": _input, "groups": _groups, "split": _split, "drop": _dropped}.items():
         if key in node.data:
             values[key] = change(node.at(key))
     data = validate(DataSpec, values, node.where)
@@ -70,6 +70,13 @@ def _columns(node: Node) -> list[str]:
     if not isinstance(node.data, list):
         raise SpecError("should be a list of columns", where=node.where(), do=f"write [{node.text or 'column'}]")
     return [_name(item) for item in node.data]
+
+
+def _dropped(node: Node) -> list[str]:
+    """Columns by their names; "" is one too, which pandas writes for an index."""
+    if isinstance(node.data, list) and any(item.data == "" for item in node.data):
+        return ["" if item.data == "" else _name(item) for item in node.data]
+    return _columns(node)
 
 
 def _groups(node: Node) -> list[dict[str, Any]]:

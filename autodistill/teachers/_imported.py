@@ -7,6 +7,8 @@ from typing import Any
 from autodistill.errors import TeacherError
 from autodistill.plugins import suggest
 
+EXTRAS = ("lightgbm", "xgboost", "catboost")
+
 
 def imported(path: str, where: str, example: str) -> Any:
     """The attribute that ``path`` names. Raises ``TeacherError`` at ``where``; ``example`` is what could be written."""
@@ -18,7 +20,9 @@ def imported(path: str, where: str, example: str) -> Any:
         module = importlib.import_module(module_name)
     except Exception as fault:
         what = f"cannot import {module_name} ({type(fault).__name__}: {fault})"
-        raise TeacherError(what, where=where, do="is it installed?") from fault
+        name = module_name.partition(".")[0]
+        do = f"pip install 'autodistill-audit[{name}]'" if name in EXTRAS else "is it installed, or on PYTHONPATH?"
+        raise TeacherError(what, where=where, do=do) from fault
     if not hasattr(module, attribute):
         public = [name for name in vars(module) if not name.startswith("_")]
         raise TeacherError(f"{module_name} has no {attribute}", where=where, do=suggest(attribute, public))

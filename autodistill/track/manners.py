@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import uuid
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ def hush() -> None:
         os.environ.setdefault(name, value)
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # requests hides this itself, which is lost where another thread leaves catch_warnings() while MLflow is imported.
+    warnings.filterwarnings("ignore", message="SOCKS support in urllib3")
 
 
 def own_name(folder: Path) -> str:

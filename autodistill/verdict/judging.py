@@ -57,7 +57,15 @@ def _words(finding: Finding) -> str:
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} or finding.estimate is None or finding.limit is None:
         return f"{subject}: {finding.note}" if finding.note else subject
     measured = f"{_number(finding.estimate, finding.unit)} against a limit of {_number(finding.limit, finding.unit)}"
-    return f"{subject}, {measured}"
+    why = f" ({finding.note})" if _inside(finding) and finding.note else ""
+    return f"{subject}, {measured}{why}"
+
+
+def _inside(finding: Finding) -> bool:
+    """Whether the interval is inside the limit and the outcome no PASS: then its note has the reason."""
+    if finding.outcome != "INCONCLUSIVE" or finding.limit_kind == "at_least":
+        return False
+    return finding.high is not None and finding.limit is not None and finding.high < finding.limit
 
 
 def _number(value: float, unit: str) -> str:
