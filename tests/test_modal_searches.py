@@ -31,6 +31,8 @@ require:
   - {check: accuracy_loss, at_most: 0.25}
   - {check: class_collapse}
   - {meter: size, at_most: 200 kB}
+report:
+  - {check: perplexity, attribute: side}
 """
 SPEC = """
 name: toy
@@ -80,6 +82,15 @@ def audio(rng: np.random.Generator) -> tuple[Any, Any]:
     return pa.FixedShapeTensorArray.from_numpy_ndarray(wave.astype(np.float32)), np.where(high, "high", "low")
 
 
+def language(rng: np.random.Generator) -> tuple[Any, Any]:
+    """What follows letters that go round, one in twenty of them by chance, after some that say nothing."""
+    steps = np.where(rng.random((ROWS, 7)) < 0.05, rng.integers(0, 3, (ROWS, 7)), 1)
+    letters = np.array(["a", "b", "c"])[(rng.integers(0, 3, (ROWS, 1)) + steps.cumsum(axis=1)) % 3]
+    before = rng.choice(list("defghi "), (ROWS, 9))
+    texts = ["".join([*some, *row]) for some, row in zip(before, letters[:, :-1], strict=True)]
+    return pa.array(texts), letters[:, -1]
+
+
 LINEAR = "{kind: sklearn, estimator: sklearn.linear_model.LogisticRegression}"
 FITTED = "{kind: sklearn, estimator: sklearn.ensemble.ExtraTreesClassifier, n_estimators: 20, min_samples_leaf: 2}"
 MODALITIES: dict[str, tuple[Callable[[np.random.Generator], tuple[Any, Any]], str, str, str]] = {
@@ -96,6 +107,12 @@ MODALITIES: dict[str, tuple[Callable[[np.random.Generator], tuple[Any, Any]], st
         "{kind: audio, column: x, rate: 4000, mels: 12, window: 0.032, hop: 0.016}",
         LINEAR,
         "[{family: convnet, width: [2, 4], blocks: 1}, {family: resnet, width: 2, blocks: 1}]",
+    ),
+    "language": (
+        language,
+        "{kind: characters, column: x, length: 10}",
+        LINEAR,
+        "[{family: gpt, width: [8, 16], depth: 1, heads: 2, context: 8, precision: [fp32, int8]}]",
     ),
 }
 

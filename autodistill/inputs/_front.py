@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 10
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators; a graph names the domain only if it has one of them
 
 
 class Front:
@@ -48,6 +49,7 @@ class Front:
         result = helper.make_tensor_value_info(output, kinds[kind], ["N", *shape])
         graph = helper.make_graph(self._nodes, "front_end", [given], [result], self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid("ai.onnx.ml", ML_OPSET)]
+        opsets += [helper.make_opsetid(CONTRIB, 1)] * any(node.domain == CONTRIB for node in self._nodes)
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
         onnx.checker.check_model(model)
         return bytes(model.SerializeToString(deterministic=True))

@@ -1,0 +1,84 @@
+"""Text in one column, character by character, its last ones read: what a language model sees of what came before."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic.fields import Field
+
+from autodistill.errors import TableError
+from autodistill.inputs import CODES, FEATURES, Encoding, Modality
+from autodistill.inputs._front import CONTRIB, Front
+from autodistill.records import Features
+
+EMPTY, UNSEEN, FIRST = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Characters:
+    """The last characters of a text as numbers.
+
+    ``/codes`` [N, length], the last at the end, 0 in front of a shorter text, 1 a character that is not known.
+    Characters are Unicode's code points, as they stand: capitals are not made small. The artefact splits a text by
+    itself, by ONNX Runtime's own operator Tokenizer: ONNX has none, so other runtimes do not open it. For families that
+    are fitted a text is its last ``counted`` characters, each as ones and zeros.
+    """
+
+    modality: ClassVar[Modality] = "text"
+
+    column: Annotated[str, Field(description="the column of texts")]
+    length: Annotated[int, Field(ge=1, le=4096, description="characters that are read, the last ones")] = 64
+    alphabet: Annotated[int, Field(ge=2, le=20_000, description="most characters that are known, by frequency")] = 256
+    min_rows: Annotated[int, Field(ge=1, description="a character of fewer train rows is not known")] = 2
+    counted: Annotated[int, Field(ge=1, le=64, description="last characters for families that are fitted")] = 6
+
+    def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
+        """The characters of the train rows. Raises ``TableError`` where none is common enough."""
+        seen = Counter(one for text in features[self.column] for one in set(str(text)))
+        known = sorted((one for one in seen if seen[one] >= self.min_rows), key=lambda one: (-seen[one], one))
+        known = known[: self.alphabet]
+        if not known:
+            do = "lower min_rows, or give more texts"
+            raise TableError("no character stands in enough rows", where=f"column {self.column!r}", do=do)
+        split = Front(self.column, "string", ())
+        split.add("Identity", [self._codes(split, known, self.length)], CODES)
+        matrix, depth = Front(self.column, "string", ()), FIRST + len(known)
+        codes = self._codes(matrix, known, self.counted)
+        ends = matrix.constant("/depth", np.array(depth)), matrix.constant("/hot", np.array([0, 1], np.float32))
+        hot = matrix.add("OneHot", [codes, *ends], axis=-1)
+        matrix.add("Reshape", [hot, matrix.constant("/flat", np.array([-1, self.counted * depth]))], FEATURES)
+        return Encoding(
+            inputs=((self.column, "string"),),
+            numeric=0,
+            cardinalities=(depth,),
+            split=split.model(CODES, "int64", (self.length,)),
+            matrix=matrix.model(FEATURES, "float", (self.counted * depth,)),
+            modality="text",
+            length=self.length,
+            notes=(f"{len(known):,} characters are known; a row's last {self.length} are read",),
+        )
+
+    def _codes(self, front: Front, known: Sequence[str], length: int) -> str:
+        """int64 [N, length]. A row of c characters fills the first c of the longest row's places, so after ``length``
+        zeros in front its last ``length`` begin at c."""
+        each = front.add(
+            "Tokenizer", [self.column], domain=CONTRIB, mark=0, mincharnum=1, pad_value="", separators=[""]
+        )
+        coded = front.add(
+            "LabelEncoder",
+            [each],
+            domain="ai.onnx.ml",
+            keys_strings=["", *known],
+            values_int64s=[EMPTY, *range(FIRST, FIRST + len(known))],
+            default_int64=UNSEEN,
+        )
+        there = front.add("Greater", [coded, front.constant("/none", np.array(EMPTY))])
+        count = front.add(
+            "ReduceSum", [front.add("Cast", [there], to=7), front.constant("/along", np.array([1]))], keepdims=1
+        )
+        at = front.add("Add", [count, front.constant("/places", np.arange(length)[None])])
+        fill = front.constant("/fill", np.array([0, length, 0, 0]))
+        return front.add("GatherElements", [front.add("Pad", [coded, fill]), at], axis=1)
