@@ -47,27 +47,22 @@ def _lines(data: bytes) -> list[tuple[float, str]]:
     return [(float(rating), re.sub(r"\s+", " ", html.unescape(text)).strip()) for _, rating, text in rows]
 
 
-def tables(found: dict[str, list[tuple[float, str]]]) -> tuple[pa.Table, pa.Table]:
-    """Text, source, and whether its raters found it positive or negative; and the texts of all others, those that were
-    found to be neither among them: a teacher may label them."""
-    rng, kept, others = np.random.default_rng(0), [], []
+def table(found: dict[str, list[tuple[float, str]]]) -> pa.Table:
+    """Text, source, and whether its raters found it positive or negative; who found neither is left out."""
+    rng, kept = np.random.default_rng(0), []
     for source, rows in found.items():
         clear = [row for row in rows if abs(row[0]) >= CLEAR]
-        order = rng.permutation(len(clear))
-        for at in order[:EACH]:
+        for at in rng.permutation(len(clear))[:EACH]:
             rating, text = clear[at]
             kept.append((text, source, "positive" if rating > 0 else "negative"))
-        others += [clear[at][1] for at in order[EACH:]] + [text for rating, text in rows if abs(rating) < CLEAR]
         print(f"{source}: {len(rows):,} snippets, {len(clear):,} with a clear side")
     text, source, tone = zip(*(kept[at] for at in rng.permutation(len(kept))), strict=True)
-    rated_ones = pa.table({"text": pa.array(text), "source": pa.array(source), "tone": pa.array(tone)})
-    return rated_ones, pa.table({"text": pa.array(others)})
+    return pa.table({"text": pa.array(text), "source": pa.array(source), "tone": pa.array(tone)})
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    for rows, name in zip(tables(rated(Path(sys.argv[1]))), ("snippets", "snippets_unlabelled"), strict=True):
-        out = Path(__file__).parent / f"{name}.parquet"
-        pq.write_table(rows, out, compression="zstd")
-        print(f"{out}: {len(rows):,} rows, {out.stat().st_size:,} bytes")
+    rows, out = table(rated(Path(sys.argv[1]))), Path(__file__).parent / "snippets.parquet"
+    pq.write_table(rows, out, compression="zstd")
+    print(f"{out}: {len(rows):,} rows, {out.stat().st_size:,} bytes")
