@@ -18,6 +18,7 @@ from autodistill import auditor, export, plugins
 from autodistill.errors import TableError
 from autodistill.inputs import Encoding
 from autodistill.records import Finding, Predictions
+from autodistill.report import sentences, words
 from autodistill.stats import Evidence, NotApplicable, Rows, RowSums
 from autodistill.stats.influence import by_group, measured
 
@@ -234,3 +235,15 @@ def test_what_is_missing_is_said() -> None:
     shown = judged(found, limit=None)
     assert (shown.outcome, shown.unit) == ("REPORTED", "perplexity")
     assert shown.estimate == pytest.approx((shown.student or 0.0) - (shown.teacher or 0.0))
+
+
+def test_a_finding_is_told_in_words() -> None:
+    found = drawn(3000, seed=1)
+    f = judged(found, attribute="domain")
+    assert sentences.sentence(f) == (
+        f"For domain = {f.group}, the student's perplexity is {f.estimate:.2f} [{f.low:.2f}, {f.high:.2f}] times the "
+        f"teacher's ({f.student:.2f} against {f.teacher:.2f}); pass, the limit is 1.30."
+    )
+    assert words.limit(f) == "under 1.30 times the teacher's"
+    shown = judged(found, limit=None)
+    assert sentences.body(shown).startswith("The student's perplexity is 0.265 worse than the teacher's (3.19 against")

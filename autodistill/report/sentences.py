@@ -211,6 +211,7 @@ SENTENCES = {
     "accuracy_loss": _loss,
     "worst_group_loss": _loss,
     "score_loss": _score_loss,
+    "perplexity": _score_loss,
     "calibration": _calibration,
     "cvar": _worst,
     "tail_loss": _loss,

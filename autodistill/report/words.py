@@ -32,6 +32,7 @@ CHECKS = {
     "group_gap": "Gap between groups",
     "score_loss": "Loss in a score",
     "score_gap": "Gap in a score between groups",
+    "perplexity": "Perplexity",
     "class_collapse": "Class collapse",
     "calibration": "Calibration",
     "churn": "Changed decisions (churn)",
@@ -82,6 +83,7 @@ UNITS = {
     "target": "units of the target",
     "target²": "squared units of the target",
     "brier": "",
+    "perplexity": "",
     "score": "",
     "classes": "classes",
 }
@@ -133,8 +135,8 @@ def who(finding: Finding) -> str:
 
 
 def score(finding: Finding) -> str:
-    """The name of the score that a finding speaks of: ``log-loss``."""
-    name = str(finding.options.get("metric", ""))
+    """The name of the score that a finding speaks of: ``log-loss``; a check of one score is called after it."""
+    name = str(finding.options.get("metric", finding.check))
     if name == "mean_score" and finding.unit != "score":
         return "mean prediction"
     return SCORES.get(name) or name.replace("_", " ")
