@@ -9,7 +9,7 @@ import numpy.typing as npt
 from optuna import Study
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from scipy.special import log_ndtr
 
 from autodistill.optimise.distributions import distribution
@@ -17,7 +17,7 @@ from autodistill.optimise.gp import Kernel, Points, Process, fitted
 from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated
 from autodistill.optimise.problem import Problem
-from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, plain
+from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, earlier, plain
 from autodistill.records import FloatArray
 
 STARTUP = 10
@@ -65,25 +65,20 @@ class ExactSampler(BaseSampler):
         search_space: dict[str, BaseDistribution],  # noqa: ARG002
     ) -> dict[str, Any]:
         """Values for the active dimensions of the next candidate."""
-        others = [one for one in study.get_trials(deepcopy=False) if one.number != trial.number]
-        closed = [one for one in others if one.user_attrs.get(COSTS) is not None]
-        finished = [one for one in closed if one.state == TrialState.COMPLETE]
-        if len(finished) < STARTUP:
+        seen = self._seen
+        seen.read(study.get_trials(deepcopy=False)[: trial.number])
+        if len(seen.finished) < STARTUP:
             return self._grid.decode(self._grid.draw(1, self._rng)[0])
-        self._seen.read(others)
-        self._seen.take(finished)
-        settled = min((one.number for one in others if one.state == TrialState.RUNNING), default=trial.number)
-        flying = [one for one in others if one.state == TrialState.RUNNING]
-        stopped = [one for one in closed if STOPPED_AT in one.user_attrs]
+        settled = min((one.number for one in seen.flying), default=trial.number)
         model = Model(
             grid=self._grid,
-            learned=self._learned(finished, stopped[-STOPPED:], settled),
-            exact=self._exact(closed, settled),
-            costs=len(closed[0].user_attrs[COSTS]),
+            learned=self._learned(seen.finished, seen.stopped[-STOPPED:], settled),
+            exact=self._exact(seen.closed, settled),
+            costs=len(seen.closed[0].user_attrs[COSTS]),
         )
-        ranked = self._search(model, *self._front(model, flying))
+        ranked = self._search(model, *self._front(model, seen.flying))
         points = (self._grid.decode(u) for u in ranked)
-        fresh = (point for point in points if plain(point) not in self._seen.tried)
+        fresh = (point for point in points if plain(point) not in seen.tried)
         return next(fresh, None) or self._grid.decode(ranked[0])
 
     def sample_independent(
@@ -99,7 +94,7 @@ class ExactSampler(BaseSampler):
         """The kernel of what is known of trials. Before trial number ``settled`` nothing is in flight: so those before
         a multiple of ``REFIT`` below it say the same whenever they are asked, in a search that goes on as well."""
         before = settled - settled % REFIT
-        few = [one for one in trials if one.number < before][-MOST:]
+        few = earlier(trials, before)[-MOST:]
         table = self._known_of if what == "exact" else self._found_of
         if len(few) < STARTUP:
             few = list(trials[-MOST:])

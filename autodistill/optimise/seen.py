@@ -1,10 +1,11 @@
 """What the sampler ``exact`` has read of a study's trials, each once: a proposal costs the same late as early."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_left, insort
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from autodistill.optimise.grid import Grid
 from autodistill.records import FloatArray, canonical
@@ -16,13 +17,19 @@ STOPPED_AT = "stopped_at"
 
 
 class Seen:
-    """Places on the grid of all trials; errors, costs and the front of those that finished."""
+    """Places on the grid of all trials; errors, costs and the front of those that finished. Only what is new, and what
+    was in flight, is looked at: of some thousand trials a look at each takes longer than a proposal."""
 
     def __init__(self, grid: Grid, error: int) -> None:
         self._grid, self._error = grid, error
         self._at: dict[int, FloatArray] = {}
         self._limits: dict[int, FloatArray] = {}
-        self._taken: set[int] = set()
+        self._read = 0
+        self.flying: list[FrozenTrial] = []
+        """What is in flight, by number; ``closed``, ``finished`` and ``stopped`` are those whose costs are known."""
+        self.closed: list[FrozenTrial] = []
+        self.finished: list[FrozenTrial] = []
+        self.stopped: list[FrozenTrial] = []
         self.tried: set[str] = set()
         """What was proposed, as text."""
         self.feasible: list[float] = []
@@ -34,12 +41,27 @@ class Seen:
         self.front: list[FrozenTrial] = []
         """The feasible that none dominates, by what was told."""
 
-    def read(self, trials: Iterable[FrozenTrial]) -> None:
-        """Take in proposals, in whatever state."""
-        new = [one for one in trials if one.number not in self._at]
+    def read(self, trials: Sequence[FrozenTrial]) -> None:
+        """Take in a study's trials, which stand by number: all that were there before are there again."""
+        new = trials[self._read :]
+        self._read = len(trials)
         for one, u in zip(new, self._grid.encode([one.params for one in new]), strict=True):
             self._at[one.number] = u
             self.tried.add(plain(one.params))
+        open_, self.flying = [*(trials[one.number] for one in self.flying), *new], []
+        for one in open_:
+            if one.state == TrialState.RUNNING:
+                self.flying.append(one)
+            elif one.user_attrs.get(COSTS) is not None:
+                self._close(one)
+
+    def _close(self, one: FrozenTrial) -> None:
+        insort(self.closed, one, key=_number)
+        if STOPPED_AT in one.user_attrs:
+            insort(self.stopped, one, key=_number)
+        if one.state == TrialState.COMPLETE:
+            insort(self.finished, one, key=_number)
+            self._take(one)
 
     def at(self, trials: Sequence[FrozenTrial]) -> FloatArray:
         """Their points [n, D]."""
@@ -54,17 +76,12 @@ class Seen:
                 self._limits[one.number] = np.clip(np.array([told[name] for name in names], dtype=float), -1, 1)
         return np.array([self._limits[one.number] for one in closed]).reshape(len(closed), len(names))
 
-    def take(self, finished: Iterable[FrozenTrial]) -> None:
-        """Take in those that finished."""
-        for one in finished:
-            if one.number in self._taken:
-                continue
-            self._taken.add(one.number)
-            self.errors.append(one.values[self._error])
-            self.costs.append([float(value) for value in np.log(one.user_attrs[COSTS])])
-            if max(one.constraints.values(), default=0.0) <= 0:
-                self.feasible.append(one.values[self._error])
-                self._compare(one)
+    def _take(self, one: FrozenTrial) -> None:
+        self.errors.append(one.values[self._error])
+        self.costs.append([float(value) for value in np.log(one.user_attrs[COSTS])])
+        if max(one.constraints.values(), default=0.0) <= 0:
+            self.feasible.append(one.values[self._error])
+            self._compare(one)
 
     def _compare(self, new: FrozenTrial) -> None:
         values = np.array(new.values)
@@ -73,6 +90,15 @@ class Seen:
             return
         kept = np.flatnonzero(~(values <= points).all(axis=1))
         self.front = [*(self.front[i] for i in kept), new]
+
+
+def earlier(trials: Sequence[FrozenTrial], number: int) -> Sequence[FrozenTrial]:
+    """Those of a lower number."""
+    return trials[: bisect_left(trials, number, key=_number)]
+
+
+def _number(one: FrozenTrial) -> int:
+    return one.number
 
 
 def plain(values: Mapping[str, Any]) -> str:
