@@ -179,6 +179,8 @@ class Search:
                 step = controller.next()
             for event in step.events:
                 self._append(event, clock)
+                if event.entry is not None:  # stopped or skipped: a candidate that is done as well
+                    clock.turn()
             if step.job is None:
                 raise SystemExit(f"the search ended at {len(self.entries)} candidates: {step.reason}")
             event = self.seen.answer(step.job)
