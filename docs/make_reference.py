@@ -120,12 +120,12 @@ def _table(options: Iterable[plugins.Option], searched: bool) -> str:
     rows = list(options)
     if not rows:
         return ""
-    head = "| option | value | default | " + ("searchable | " if searched else "") + "what it is |"
+    head = "| option | what it is | value | default |" + (" searchable |" if searched else "")
     lines = [head, "|---" * (5 if searched else 4) + "|"]
     for one in rows:
         default = "required" if one.required else f"`{_default(one.default)}`"
         may = f" {'yes' if one.searchable else 'no'} |" if searched else ""
-        lines.append(f"| `{one.name}` | {_safe(one.type)} | {default} |{may} {_safe(one.doc)} |")
+        lines.append(f"| `{one.name}` | {_safe(one.doc)} | {_safe(one.type)} | {default} |{may}")
     return "\n".join(lines) + "\n"
 
 

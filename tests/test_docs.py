@@ -70,6 +70,16 @@ def test_every_command_names_a_verb_and_its_options(block: Block) -> None:
         assert {word.partition("=")[0] for word in words if re.match(r"--[a-z]", word)} <= known, words
 
 
+FILES = [block for page in PAGES for block in page.blocks if block.mark == "file"]
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=b.name) for b in FILES])
+def test_a_file_is_shown_under_its_name(block: Block) -> None:
+    """The mark above a block is a comment, which no reader sees."""
+    head = BY_PATH[block.page].text.split(f"<!-- file: {block.said} -->\n```{block.language}\n{block.text}")[0]
+    assert head.endswith(f"`{block.said}`:\n\n")
+
+
 YAML = [block for page in PAGES for block in page.blocks if block.language == "yaml"]
 
 

@@ -192,6 +192,21 @@ def test_a_table_of_predictions_is_matched_by_class_and_row(place: Path, capsys:
     assert "no latency" in Path("people.yaml").read_text(encoding="utf-8")
 
 
+def test_a_ratio_to_a_teacher_without_a_file_is_refused_before_anything_is_trained(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people()[["id"]].assign(yes=0.25, no=0.75).to_csv("said.csv", index=False)
+    asked = ["init", "people.parquet", "--target", "income", "--no-groups", "--teacher", "said.csv", "--row-id", "id"]
+    assert cli.main(asked) == 0
+    policy = Path("people.policy.yaml")
+    policy.write_text(policy.read_text(encoding="utf-8").replace("size, at_most: 200 kB", "size, at_most_ratio: 0.5"))
+    capsys.readouterr()
+    assert cli.main(["search", "people.yaml"]) == cli.WRONG
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "size is limited as a ratio to the teacher's" in said
+    assert said.endswith("limit it by at_most, or take the line out")
+
+
 @pytest.mark.parametrize(
     ("more", "said"),
     [

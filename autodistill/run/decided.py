@@ -5,8 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from autodistill import verdict
-from autodistill.records import Entry, Verdict, plain
+from autodistill.records import Entry, Finding, Verdict, plain
 from autodistill.run.ordered import Certification, Tested
+
+ERRORS = {"rmse": "root mean squared error", "mae": "mean absolute error"}
 
 
 def decide(found: Certification, entries: Sequence[Entry]) -> Verdict:
@@ -40,6 +42,8 @@ def _accepted(found: Certification, one: Tested) -> str:
     parts = []
     if size and teacher and size.value and teacher.value:
         parts.append(f"{size.value / 1000:,.1f} kB, 1/{teacher.value / size.value:,.0f} of the teacher's bytes")
+    elif size and size.value:
+        parts.append(f"{size.value / 1000:,.1f} kB")
     if speed and speed.value:
         parts.append(f"{speed.value:.2f} of its latency")
     if loss and loss.estimate is not None and loss.high is not None:
@@ -50,9 +54,22 @@ def _accepted(found: Certification, one: Tested) -> str:
             else f"a gain of at least {-100 * loss.high:.2f}"
         )
         parts.append(f"{100 * abs(loss.estimate):.2f} points {less} accurate ({bound} at this test's level)")
+    parts += [part for part in (_error(one.findings),) if part]
     required = sum(f.required for f in one.findings)
     said = f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
     return f"{said} {_again(found)}".strip()
+
+
+def _error(findings: Iterable[Finding]) -> str:
+    """What a regression's error came to, of all rows together ("" where none was required)."""
+    for one in findings:
+        metric = ERRORS.get(str(one.options.get("metric")))
+        plain = one.check == "score_loss" and one.limit_kind == "at_most" and one.required and one.group is None
+        if metric and plain and one.estimate is not None and one.high is not None:
+            more = "higher" if one.estimate >= 0 else "lower"
+            bound = f"at most {one.high:.3g} higher" if one.high >= 0 else f"at least {-one.high:.3g} lower"
+            return f"{metric} {abs(one.estimate):.3g} units of the target {more} ({bound} at this test's level)"
+    return ""
 
 
 def _again(found: Certification) -> str:

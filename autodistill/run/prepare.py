@@ -19,7 +19,7 @@ from autodistill.records import Dataset, Features, Policy, Reading, digest, enco
 from autodistill.run.folder import RunFile, refuse_change, write_whole
 from autodistill.run.places import cache_folder
 from autodistill.run.progress import Progress, Watch
-from autodistill.run.refusing import refuse, refuse_features, refuse_further
+from autodistill.run.refusing import refuse, refuse_features, refuse_further, refuse_ratios
 from autodistill.spec import Spec
 from autodistill.spec.policy import METERS
 
@@ -89,6 +89,7 @@ def prepare(
     if there is not None:
         refuse_change(folder, there, identity)
     lab, readings = _lab(spec, folder, dataset, labels)
+    refuse_ratios(spec, labels, readings)
     seconds["measure_teacher"] = time.monotonic() - start
     shop = Workshop(
         dataset=dataset,

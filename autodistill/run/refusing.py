@@ -1,11 +1,12 @@
 """What a search cannot do with this table, teacher and students is refused before anything is trained."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from autodistill import plugins
+from autodistill import plugins, verdict
 from autodistill.errors import SpecError
 from autodistill.inputs import MODALITIES, Encoding
-from autodistill.records import Dataset
+from autodistill.records import Dataset, Reading
 from autodistill.space import fairness
 from autodistill.spec import Spec
 
@@ -118,3 +119,17 @@ def refuse_further(spec: Spec, labels: "Teacher") -> None:
         if narrow and any(width is not None for _, width in training["assistant"].extremes()):
             what = f"an assistant is of another width, and {branch.family} has none"
             raise SpecError(what, where=f"{spec.path}: distill.assistant", do="take one of the two out")
+
+
+def refuse_ratios(spec: Spec, labels: "Teacher", readings: Mapping[str, Reading]) -> None:
+    """SpecError where the policy requires a ratio to a teacher that has no file to read: nobody could be certified."""
+    if labels.onnx is not None:
+        return
+    for line in spec.policy.require:
+        if line.kind == "meter" and "at_most_ratio" in line.limits and verdict.reading(readings, line.name) is None:
+            why = labels.why_no_onnx or "it gave no ONNX file"
+            raise SpecError(
+                f"{line.name} is limited as a ratio to the teacher's, and this teacher has none ({why})",
+                where=f"{spec.policy_path}: require",
+                do="limit it by at_most, or take the line out",
+            )
