@@ -97,6 +97,8 @@ def test_every_yaml_block_is_read(block: Block, tmp_path: Path, monkeypatch: pyt
         given = {line.partition(":")[0] for line in block.text.splitlines() if re.match(r"[a-z_]+:", line)}
         kept = [part for part in re.split(r"(?m)^(?=[a-z_]+:)", whole) if part.partition(":")[0] not in given]
         file.write_text("".join(kept) + "\n" + block.text, encoding="utf-8")
+        if "kind: ray" in block.text:
+            pytest.importorskip("ray")  # without it such a file is refused
         assert spec.load(file)
     else:
         file.write_text(block.text, encoding="utf-8")
