@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from autodistill.jobs import encoded as room
+from autodistill.jobs import shelf
 from autodistill.jobs.encoded import encoded
 
 
@@ -81,7 +82,7 @@ def test_damaged_rows_are_made_again(loans: Any, dataset: Any, harm: str, tmp_pa
         case "gone":
             path.unlink()
         case "about":
-            (path.parent / room.ABOUT).write_text(json.dumps({"digests": None}))
+            (path.parent / shelf.RECORD).write_text(json.dumps({"digests": None}))
     for part, whole in zip(encoded(encoding, "split", dataset, "train", tmp_path), expected, strict=True):
         np.testing.assert_array_equal(part, whole)
     assert path.read_bytes() == data

@@ -3,6 +3,7 @@
 import io
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -150,3 +151,43 @@ def test_float16_losses_are_scaled_and_the_scale_goes_on(loans, monkeypatch):
     _, rest = run(loans(2), checkpoint=part.checkpoint)
     assert part.checkpoint["learner"]["scaler"]["scale"] == 65536.0
     assert equal(rest.state, whole.state)
+
+
+def test_rows_that_are_mapped_are_read_batch_by_batch_and_never_copied_whole(loans, monkeypatch, tmp_path):
+    """The same training as of rows in memory; what is copied is no more than a batch, what is judged a few rows."""
+    got = rows(loans(2), slice(0, 600), teacher=True)
+    _, expected = run(loans(2), train=got)
+    kept = []
+    for name in ("numeric", "codes"):
+        np.save(tmp_path / f"{name}.npy", getattr(got, name).numpy())
+        kept.append(np.load(tmp_path / f"{name}.npy", mmap_mode="c"))
+    mapped = replace(got, numeric=torch.from_numpy(np.asarray(kept[0])), codes=torch.from_numpy(np.asarray(kept[1])))
+    monkeypatch.setattr(train, "COPIED", 0)
+    monkeypatch.setattr(train, "PASSED", 40 * got.size // 600)
+    copied, passed, real = [], [], Rows.at
+
+    def at(self, index):
+        found = real(self, index)
+        same = found.numeric.untyped_storage().data_ptr() == self.numeric.untyped_storage().data_ptr()
+        (passed if same else copied).append(len(found.y))
+        return found
+
+    monkeypatch.setattr(Rows, "at", at)
+    _, found = run(loans(2), train=mapped)
+    assert [one["loss"] for one in found.history] == [one["loss"] for one in expected.history]
+    assert [one["error"] for one in found.history] == pytest.approx([one["error"] for one in expected.history])
+    assert set(copied) == {TRAINING.batch_size}
+    assert max(passed) <= 40
+    np.testing.assert_array_equal(kept[0], got.numeric.numpy())
+
+
+def test_labelled_rows_that_come_first_are_no_copy(loans):
+    got = rows(loans(2), slice(0, 300), teacher=True)
+    more = rows(loans(2), slice(300, 350), teacher=True)
+    both = [torch.cat([getattr(one, name) for one in (got, more)]) for name in ("numeric", "codes")]
+    alone = got.followed(*both, more.teacher).labels_alone()
+    assert alone.numeric.data_ptr() == both[0].data_ptr()
+    assert torch.equal(alone.numeric, got.numeric)
+    assert torch.equal(alone.y, got.y)
+    mixed = replace(got, labelled=torch.arange(300) % 2 == 0).labels_alone()
+    assert torch.equal(mixed.numeric, got.numeric[::2])

@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,12 @@ from filelock import FileLock
 
 from autodistill import runtime
 from autodistill.inputs import Encoding, Form
+from autodistill.jobs import shelf
 from autodistill.records import Dataset, Features, digest
 
 LEAST = 8 << 20  # bytes; fewer are encoded in a quarter of a second, and checked and mapped in a hundredth
 CHUNK = 16 << 20  # bytes encoded at a time
 FORMAT = 1
-ABOUT = "about.json"
 
 Arrays = tuple[npt.NDArray[Any], ...]
 
@@ -35,38 +34,65 @@ def encoded(encoding: Encoding, form: Form, dataset: Dataset, split: str, cache:
     """
     at = dataset.splits[split]
     apply = _apply(encoding, form)
-    first = apply(_rows(dataset, at[:1]))
+
+    def parts(step: int) -> Iterator[Arrays]:
+        return (apply(_rows(dataset.features, at[i : i + step])) for i in range(0, len(at), step))
+
+    told = [FORMAT, form, encoding.digest, dataset.digests[split], runtime.VERSION]
+    return _kept(told, parts, len(at), cache)
+
+
+def followed(encoding: Encoding, known: Arrays, told: list[str], more: Features, cache: Path | None) -> Arrays:
+    """Encoded rows ``known`` of the form ``split`` and, after them, raw rows; ``told`` is what both are known by. As
+    above, and no more than ``CHUNK`` bytes are ever copied where they are mapped."""
+    many, others = len(known[0]), len(next(iter(more.values())))
+
+    def parts(step: int) -> Iterator[Arrays]:
+        yield from (tuple(part[i : i + step] for part in known) for i in range(0, many, step))
+        yield from (encoding.apply(_rows(more, slice(i, i + step))) for i in range(0, others, step))
+
+    return _kept([FORMAT, "followed", encoding.digest, *told, runtime.VERSION], parts, many + others, cache)
+
+
+def _kept(told: list[Any], parts: Callable[[int], Iterator[Arrays]], rows: int, cache: Path | None) -> Arrays:
+    """Rows from where they are kept, or made so many at a time by ``parts`` and put there."""
+    first = tuple(part[:1] for part in next(parts(1)))
     width = max(1, sum(part.nbytes for part in first))
-    if cache is None or len(at) * width < LEAST:
-        return apply(_rows(dataset, at))
-    told = json.dumps([FORMAT, form, encoding.digest, dataset.digests[split], runtime.VERSION])
-    where = cache / "rows" / digest(told.encode())[:40]
+    if cache is None or rows * width < LEAST:
+        return _together(parts(rows))
+    where = cache / "rows" / digest(json.dumps(told).encode())[:40]
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(where.with_suffix(".lock")):
             found = _mapped(where)
             if found is None:
-                step = max(1, CHUNK // width)
-                parts = (apply(_rows(dataset, at[i : i + step])) for i in range(0, len(at), step))
-                _write(where, first, len(at), parts)
+                shelf.make_room(where.parent, rows * width)
+                _write(where, first, rows, parts(max(1, CHUNK // width)))
                 found = _mapped(where)
     except OSError:
         found = None
-    return apply(_rows(dataset, at)) if found is None else found
+    return _together(parts(rows)) if found is None else found
+
+
+def _together(parts: Iterator[Arrays]) -> Arrays:
+    first, *rest = parts
+    return tuple(np.concatenate(one) for one in zip(first, *rest, strict=True)) if rest else first
 
 
 def _apply(encoding: Encoding, form: Form) -> Callable[[Features], Arrays]:
     return encoding.apply if form == "split" else lambda rows: (encoding.apply_matrix(rows),)
 
 
-def _rows(dataset: Dataset, at: npt.NDArray[Any]) -> Features:
-    return {name: column[at] for name, column in dataset.features.items()}
+def _rows(features: Features, at: npt.NDArray[Any] | slice) -> Features:
+    return {name: column[at] for name, column in features.items()}
 
 
 def _write(where: Path, first: Arrays, rows: int, parts: Iterator[Arrays]) -> None:
     """Keep chunks of rows as one array a file, whole or not at all. Written, not mapped: a full disk is then an
     OSError and not the end of the process."""
-    out = Path(tempfile.mkdtemp(prefix=".making-", dir=where.parent))
+    out = where.with_name(shelf.MAKING + where.name)  # one name: whoever is killed here leaves what the next one finds
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(mode=0o700)
     try:
         files = [(out / f"{at}.npy").open("wb") for at in range(len(first))]
         try:
@@ -83,7 +109,7 @@ def _write(where: Path, first: Arrays, rows: int, parts: Iterator[Arrays]) -> No
             for file in files:
                 file.close()
         about = {"digests": [_digest(out / f"{at}.npy") for at in range(len(first))]}
-        (out / ABOUT).write_text(json.dumps(about), encoding="utf-8")
+        (out / shelf.RECORD).write_text(json.dumps(about), encoding="utf-8")
         if where.exists():  # damaged: a sound one would have been mapped
             shutil.rmtree(where)
         out.rename(where)
@@ -94,11 +120,13 @@ def _write(where: Path, first: Arrays, rows: int, parts: Iterator[Arrays]) -> No
 def _mapped(where: Path) -> Arrays | None:
     """The arrays kept there; None where there are none or a byte is wrong."""
     try:
-        kept = json.loads((where / ABOUT).read_text(encoding="utf-8"))["digests"]
+        kept = json.loads((where / shelf.RECORD).read_text(encoding="utf-8"))["digests"]
         paths = [where / f"{at}.npy" for at in range(len(kept))]
         if [_digest(path) for path in paths] != kept:
             return None
-        return tuple(np.asarray(np.load(path, mmap_mode="c", allow_pickle=False)) for path in paths)
+        found = tuple(np.load(path, mmap_mode="c", allow_pickle=False) for path in paths)
+        shelf.hold(where, found)
+        return tuple(np.asarray(part) for part in found)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

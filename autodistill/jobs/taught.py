@@ -15,6 +15,7 @@ from autodistill import plugins, runtime
 from autodistill.errors import RunError
 from autodistill.inputs import Encoding
 from autodistill.jobs import fair
+from autodistill.jobs.encoded import followed
 from autodistill.jobs.files import write
 from autodistill.jobs.perturbed import perturbed
 from autodistill.jobs.workshop import Workshop
@@ -78,8 +79,11 @@ def _joined(known: "Rows", training: Training, encoding: Encoding, shop: Worksho
     more = further(training, shop)
     if more is None:
         return known
-    parts = (*encoding.apply(more), shop.learned(labels(more, shop)))
-    joined = known.with_unlabelled(*(torch.from_numpy(np.array(part)).to(shop.device) for part in parts))
+    shop.kept.pop(key, None)  # before others are made: what is not held may go from the cache
+    ahead = tuple(part.cpu().numpy() for part in (known.numeric, known.codes))
+    told = [shop.dataset.digests["train"], _content(more)]
+    parts = (*followed(encoding, ahead, told, more, shop.cache), shop.learned(labels(more, shop)))
+    joined = known.followed(*(torch.from_numpy(np.require(part, requirements="W")).to(shop.device) for part in parts))
     shop.kept[key] = asked, joined
     return joined
 
@@ -93,7 +97,9 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
     training = replace(training, assistant=None, fine_tune=0.0, perturb=0.0, jitter=1.0)  # its rows are there already
     recipe = {"family": candidate.family, "width": width, "seed": shop.seed, "training": asdict(training)}
     parts = [part for part in (known.numeric, known.codes, known.y, known.teacher, known.weight) if part is not None]
-    seen = digest(b"".join(part.cpu().numpy().tobytes() for part in parts))
+    seen = hashlib.sha256()
+    for part in parts:
+        seen.update(np.ascontiguousarray(part.cpu().numpy()).data)
 
     def said() -> FloatArray:
         from autodistill import train
@@ -106,10 +112,10 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
         trained = train.fit_gradient(network, objective, known, search, training, seed=shop.seed)
         network.load_state_dict(trained.state)
         with torch.no_grad():
-            found: FloatArray = network.eval()(known.numeric, known.codes).cpu().numpy()
+            found: FloatArray = train.outputs(network.eval(), known).cpu().numpy()
         return found
 
-    found = _kept("assistant", [recipe, seen, str(torch.__version__)], said, shop)
+    found = _kept("assistant", [recipe, seen.hexdigest(), str(torch.__version__)], said, shop)
     return torch.from_numpy(np.array(found)).to(shop.device)
 
 

@@ -1,8 +1,9 @@
-"""Gradient training of small students: all rows in memory, one thread, the same result every time.
+"""Gradient training of small students: one thread, the same result every time.
 
-A batch of a small network costs less than a data loader's hand-over, so rows are drawn by index. An epoch is a pure
-function of (state, seed, epoch): a training that was cut and went on equals one that was not. On a GPU the passes of
-training are of mixed precision; what is judged and exported is float32.
+A batch of a small network costs less than a data loader's hand-over, so rows are drawn by index: those of an epoch at
+once where they are few, batch by batch where they may be mapped from a file that does not fit into memory. An epoch is
+a pure function of (state, seed, epoch): a training that was cut and went on equals one that was not. On a GPU the
+passes of training are of mixed precision; what is judged and exported is float32.
 """
 
 import math
@@ -21,9 +22,12 @@ from autodistill.space import Training
 from autodistill.train.dro import GroupDro
 from autodistill.train.rows import Rows, errors
 
-__all__ = ["GroupDro", "Limits", "Rows", "State", "Trained", "errors", "fit_gradient", "mixed"]
+__all__ = ["GroupDro", "Limits", "Rows", "State", "Trained", "errors", "fit_gradient", "mixed", "outputs"]
 
 State = Mapping[str, Tensor]
+
+COPIED = 64 << 20  # bytes of rows that are copied as a whole; more are read where they are
+PASSED = 8 << 20  # bytes of those that one pass reads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +176,8 @@ def _epoch(
     generator = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
     torch.manual_seed(seed * 1_000_003 + epoch)  # dropout
     device = rows.y.device
-    shuffled = rows.at(torch.randperm(len(rows.y), generator=generator).to(device))
+    order = torch.randperm(len(rows.y), generator=generator).to(device)
+    shuffled = rows.at(order) if rows.size <= COPIED else None  # a slice costs less than an index
     module.train()
     size = min(training.batch_size, len(rows.y))
     steps = len(rows.y) // size  # the rest of an epoch differs from epoch to epoch
@@ -180,7 +185,8 @@ def _epoch(
     for step in range(steps):
         share = (epoch * steps + step) / (training.epochs * steps)
         learner.optimiser.param_groups[0]["lr"] = training.learning_rate * _schedule(share, training.warmup)
-        part = shuffled.at(slice(step * size, (step + 1) * size))
+        batch_at = slice(step * size, (step + 1) * size)
+        part = rows.at(order[batch_at]) if shuffled is None else shuffled.at(batch_at)
         with learner.passes(device.type):
             batch = _batch(module, part, share)
         loss = objective(batch)
@@ -210,6 +216,14 @@ def _batch(module: nn.Module, rows: Rows, progress: float) -> Batch:
     )
 
 
+def outputs(module: nn.Module, rows: Rows) -> Tensor:
+    """What a network says of rows [n, C]: in one pass where they are few, else so many at a time."""
+    step = len(rows.y) if rows.size <= COPIED else max(1, PASSED * len(rows.y) // rows.size)
+    parts = (rows.at(slice(at, at + step)) for at in range(0, len(rows.y), step))
+    found = [module(part.numeric, part.codes) for part in parts]
+    return found[0] if len(found) == 1 else torch.cat(found)
+
+
 def _schedule(share: float, warmup: float) -> float:
     """Linear rise over ``warmup`` of the steps, then a half cosine to zero."""
     if share < warmup:
@@ -221,7 +235,7 @@ def _judge(module: nn.Module, search: Rows, loss: float, progress: _Progress) ->
     """Error and log-loss on the search split, and the state if they are the best yet."""
     module.eval()
     with torch.no_grad():
-        error, log_loss = errors(module(search.numeric, search.codes), search)
+        error, log_loss = errors(outputs(module, search), search)
     progress.history.append({"epoch": progress.epoch, "loss": loss, "error": error, "log_loss": log_loss})
     if (error, log_loss) < progress.best:
         progress.best, progress.best_epoch = (error, log_loss), progress.epoch

@@ -33,19 +33,29 @@ class Rows:
         """The rows on another device."""
         return self._each(lambda part: part.to(device))
 
+    @property
+    def size(self) -> int:
+        """Bytes of what a network reads."""
+        return self.numeric.nbytes + self.codes.nbytes
+
     def labels_alone(self) -> "Rows":
         """The rows that have labels, and nothing that a teacher said."""
         untold = replace(self, teacher=None, teacher_features=None, labelled=None)
-        return untold if self.labelled is None else untold.at(self.labelled.nonzero()[:, 0])
+        if self.labelled is None:
+            return untold
+        many = int(self.labelled.sum())
+        ahead = bool(self.labelled[:many].all())  # they are no copy then
+        return untold.at(slice(many) if ahead else self.labelled.nonzero()[:, 0])
 
-    def with_unlabelled(self, numeric: Tensor, codes: Tensor, teacher: Tensor) -> "Rows":
-        """These rows and further ones, of which only the teacher says anything; they weigh as much as the mean row."""
-        many = len(numeric)
+    def followed(self, numeric: Tensor, codes: Tensor, teacher: Tensor) -> "Rows":
+        """These rows and further ones, of which only the teacher says anything; they weigh as much as the mean row.
+        ``numeric`` and ``codes`` are of both together, ``teacher`` of the further ones."""
+        many = len(teacher)
         known = torch.ones_like(self.y, dtype=torch.bool) if self.labelled is None else self.labelled
         weight = None if self.weight is None else torch.cat([self.weight, self.weight.mean().expand(many)])
         return Rows(
-            numeric=torch.cat([self.numeric, numeric]),
-            codes=torch.cat([self.codes, codes]),
+            numeric=numeric,
+            codes=codes,
             y=torch.cat([self.y, self.y.new_zeros(many)]),
             teacher=None if self.teacher is None else torch.cat([self.teacher, teacher]),
             weight=weight,
