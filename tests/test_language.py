@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -47,6 +48,18 @@ def test_a_file_splits_any_text_into_its_last_characters(texts: list[str]) -> No
     matrix = found.apply_matrix({"x": told}).reshape(len(texts), 3, -1)
     np.testing.assert_array_equal(matrix.argmax(axis=2), codes[:, -3:])
     np.testing.assert_array_equal(matrix.sum(axis=2), 1.0)
+
+
+@pytest.mark.parametrize(("form", "kind"), [("split", onnx.TensorProto.INT64), ("matrix", onnx.TensorProto.FLOAT)])
+def test_types_are_known_behind_an_operator_that_onnx_does_not_know(form: Any, kind: int) -> None:
+    """The quantiser infers them, and the process ended where LabelEncoder was given none."""
+    graph = encoding().graph(form)
+    del graph.graph.output[0].type.tensor_type.shape.dim[:]
+    inferred = onnx.shape_inference.infer_shapes(graph, strict_mode=True).graph
+    coded = next(node for node in inferred.node if node.op_type == "LabelEncoder")
+    types = {value.name: value.type.tensor_type.elem_type for value in (*inferred.value_info, *inferred.output)}
+    assert (types[coded.input[0]], types[coded.output[0]]) == (onnx.TensorProto.STRING, onnx.TensorProto.INT64)
+    assert types[inferred.output[0].name] == kind
 
 
 def test_texts_without_a_common_character_are_refused() -> None:

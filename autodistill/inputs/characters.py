@@ -15,6 +15,7 @@ from autodistill.inputs._front import CONTRIB, Front
 from autodistill.records import Features
 
 EMPTY, UNSEEN, FIRST = 0, 1, 2
+INT64, STRING = 7, 8  # ONNX's numbers of these types
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,11 @@ class Characters:
         each = front.add(
             "Tokenizer", [self.column], domain=CONTRIB, mark=0, mincharnum=1, pad_value="", separators=[""]
         )
+        # Without the cast nobody knows the type of what Tokenizer says, and ONNX's shape inference, which the quantiser
+        # calls, ends the process in LabelEncoder.
         coded = front.add(
             "LabelEncoder",
-            [each],
+            [front.add("Cast", [each], to=STRING)],
             domain="ai.onnx.ml",
             keys_strings=["", *known],
             values_int64s=[EMPTY, *range(FIRST, FIRST + len(known))],
@@ -77,7 +80,7 @@ class Characters:
         )
         there = front.add("Greater", [coded, front.constant("/none", np.array(EMPTY))])
         count = front.add(
-            "ReduceSum", [front.add("Cast", [there], to=7), front.constant("/along", np.array([1]))], keepdims=1
+            "ReduceSum", [front.add("Cast", [there], to=INT64), front.constant("/along", np.array([1]))], keepdims=1
         )
         at = front.add("Add", [count, front.constant("/places", np.arange(length)[None])])
         fill = front.constant("/fill", np.array([0, length, 0, 0]))
