@@ -260,3 +260,52 @@ def test_what_training_never_meets_starts_neutral():
     module = Mlp().build(Shapes(numeric=1, cardinalities=(5, 4), classes=2), 2)
     assert (module.table.weight[[0, 1, 5, 6]] == 0).all()
     assert (module.table.weight[[2, 3, 4, 7, 8]] != 0).all()
+
+
+def test_channels_of_very_different_size_stay_apart_in_int8():
+    """A depthwise network under normalisation has them; one scale for all would round the small ones to nothing."""
+    torch.manual_seed(0)
+    shapes = Shapes(numeric=64, cardinalities=(), classes=3, size=(8, 8))
+    module = plugins.build("students", "convnet", {"width": 8, "blocks": 2}).build(shapes, 3)
+    rows = torch.randn(400, 1, 8, 8)
+    for _ in range(30):
+        module(rows, torch.empty(400, 0, dtype=torch.int64))  # the normalisation learns what comes in
+    first, depthwise = module.body.layers[0], module.body.layers[2]
+    size = torch.logspace(-1, 1, 8)  # what one layer makes large the next one makes small
+    with torch.no_grad():
+        first[1].weight *= size
+        first[1].bias *= size
+        depthwise[0].weight /= size.reshape(-1, 1, 1, 1)
+    core = module.eval().onnx()
+    feeds = {"/numeric": rows[:, 0].numpy()}
+    sure, rough = (logits_of(one, feeds["/numeric"], None) for one in (core, quantised(core, feeds)))
+    assert np.abs(rough - sure).mean() < 0.05 * np.ptp(sure)  # 0.03; 0.10 with one scale
+
+
+def test_what_goes_into_a_logarithm_is_not_rounded():
+    """Energies span decades: 256 even steps would leave the loudest decade alone, and of the rest nothing."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    weights = {"bands": rng.uniform(size=(16, 8)), "head": rng.normal(size=(8, 3))}
+    nodes = [
+        helper.make_node("MatMul", ["/numeric", "bands"], ["energy"]),
+        helper.make_node("Log", ["energy"], ["mel"]),
+        helper.make_node("MatMul", ["mel", "head"], ["logits"]),
+    ]
+    core = helper.make_model(
+        helper.make_graph(
+            nodes,
+            "mel",
+            [helper.make_tensor_value_info("/numeric", TensorProto.FLOAT, ["N", 16])],
+            [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3])],
+            [numpy_helper.from_array(value.astype(np.float32), name) for name, value in weights.items()],
+        ),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    numeric = (10.0 ** rng.uniform(-4, 2, (400, 1)) * rng.uniform(0.5, 1.5, (400, 16))).astype(np.float32)
+    sure = logits_of(core, numeric, None)
+    made = quantised(core, {"/numeric": numeric})
+    assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 1  # of the mel bands alone
+    assert np.abs(logits_of(made, numeric, None) - sure).max() < 0.05 * np.ptp(sure)
