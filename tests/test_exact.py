@@ -1,6 +1,7 @@
 """The sampler for exact costs: its integrals against sampling, its processes against another library's."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,16 @@ from fake_problem import (
     EXACT,
     FP32,
     LOGITS,
+    MLP,
     NONE,
     OBJECTIVES,
     constraints,
     costs,
     drive,
     error,
+    noise,
+    readings,
+    respond,
     space,
     volume,
 )
@@ -31,6 +36,7 @@ from autodistill.optimise.grid import Grid
 from autodistill.optimise.improvement import Front, expected, undominated, volumes
 from autodistill.optimise.problem import Problem
 from autodistill.optimise.study import Study
+from autodistill.records import Entry, Event
 from autodistill.space import Branch, Choice, Range, Space
 
 MLP_FIXED = Branch(
@@ -218,3 +224,25 @@ def test_a_foreseen_error_of_one_that_was_stopped_is_capped_as_those_of_the_fini
     for seed in range(5):
         assert proposed(0.3, seed) == proposed(300.0, seed)  # both are bad; how bad bends nothing
         assert proposed(0.05, seed) != proposed(0.3, seed)  # one that looks good does
+
+
+def test_a_network_that_was_refused_is_not_proposed_again_in_other_training() -> None:
+    """All but the smallest just miss a limit, and are the more accurate: a model that is never sure hopes on."""
+    sizes = {"width": Choice((4, 24, 32, 48, 64)), "depth": Choice((1, 2, 3))}
+    one = Controller(
+        space(replace(MLP, settings=sizes)), OBJECTIVES, CONSTRAINTS, 0, sampler="exact", exact=EXACT, trials=60
+    )
+    refused: Counter[str] = Counter()
+    while (step := one.next()).job is not None:
+        candidate = step.job.candidate
+        event = respond(step.job.kind, candidate)
+        if step.job.kind == "measure" and candidate.student["width"] > 4:
+            over = 0.03 + 0.02 * noise(candidate, "m")
+            entry = Entry(
+                candidate=candidate, state="refused", readings=readings(candidate), constraints=(over, -0.5, 0)
+            )
+            event = Event(kind="refused", number=candidate.number, entry=entry)
+            refused[candidate.architecture] += one.trials[candidate.number].sampled
+        one.tell(event)
+    assert len(refused) > 5
+    assert max(refused.values()) == 1

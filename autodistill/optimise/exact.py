@@ -21,6 +21,8 @@ from autodistill.optimise.seen import COSTS, STOPPED_AT, Seen, earlier, plain
 from autodistill.records import FloatArray
 
 STARTUP = 10
+BEFORE = 50
+"""So many points are drawn until then, of which the first counts that was not refused."""
 REFIT = 5
 """Kernels are fitted anew after so many proposals."""
 MOST, STOPPED = 200, 50
@@ -40,9 +42,8 @@ class ExactSampler(BaseSampler):
     def __init__(self, problem: Problem, seed: int) -> None:
         self._grid, self._outlook = Grid(problem.space), problem.outlook
         self._error = problem.objectives.index("error")
-        self._constraints = problem.constraints
         self._known = np.array([name in problem.exact for name in problem.constraints], dtype=bool)
-        self._seen = Seen(self._grid, self._error)
+        self._seen = Seen(self._grid, self._error, problem.constraints, self._known)
         self._kernels: dict[tuple[str, int], Kernel] = {}
         self.begin(seed)
 
@@ -68,7 +69,8 @@ class ExactSampler(BaseSampler):
         seen = self._seen
         seen.read(study.get_trials(deepcopy=False)[: trial.number])
         if len(seen.finished) < STARTUP:
-            return self._grid.decode(self._grid.draw(1, self._rng)[0])
+            drawn = self._grid.draw(BEFORE, self._rng)
+            return self._grid.decode(drawn[np.argmin(seen.refused(drawn))])
         settled = min((one.number for one in seen.flying), default=trial.number)
         model = Model(
             grid=self._grid,
@@ -88,7 +90,7 @@ class ExactSampler(BaseSampler):
         raise NotImplementedError(param_name)
 
     def _limits(self, trials: Sequence[FrozenTrial], which: npt.NDArray[np.bool_]) -> FloatArray:
-        return self._seen.limits(trials, self._constraints)[:, which]
+        return self._seen.limits(trials)[:, which]
 
     def _fitted(self, what: str, trials: Sequence[FrozenTrial], settled: int, noise: tuple[float, float]) -> Kernel:
         """The kernel of what is known of trials. Before trial number ``settled`` nothing is in flight: so those before
@@ -167,12 +169,16 @@ class ExactSampler(BaseSampler):
         if len(parents):
             bred = parents[self._rng.integers(len(parents), size=BRED)]
             pool = np.concatenate([pool, self._grid.mutate(bred, self._rng)])
-        merit = model.merit(pool, front)
+        merit = self._merit(model, pool, front)
         for _ in range(ROUNDS):
             best = pool[np.argsort(-merit, kind="stable")[:PARENTS]]
             children = self._grid.mutate(np.repeat(best, BRED // PARENTS // ROUNDS, axis=0), self._rng)
-            pool, merit = np.concatenate([pool, children]), np.append(merit, model.merit(children, front))
+            pool, merit = np.concatenate([pool, children]), np.append(merit, self._merit(model, children, front))
         return pool[np.argsort(-merit, kind="stable")]
+
+    def _merit(self, model: "Model", u: FloatArray, front: Front) -> FloatArray:
+        """The model's, and none for what is known to be refused."""
+        return np.where(self._seen.refused(u), -np.inf, model.merit(u, front))
 
 
 def _cap(error: FloatArray) -> float:

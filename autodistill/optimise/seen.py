@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
 from autodistill.optimise.grid import Grid
@@ -20,8 +21,9 @@ class Seen:
     """Places on the grid of all trials; errors, costs and the front of those that finished. Only what is new, and what
     was in flight, is looked at: of some thousand trials a look at each takes longer than a proposal."""
 
-    def __init__(self, grid: Grid, error: int) -> None:
+    def __init__(self, grid: Grid, error: int, constraints: Sequence[str], known: npt.NDArray[np.bool_]) -> None:
         self._grid, self._error = grid, error
+        self._constraints, self._known = constraints, known
         self._at: dict[int, FloatArray] = {}
         self._limits: dict[int, FloatArray] = {}
         self._read = 0
@@ -30,6 +32,10 @@ class Seen:
         self.closed: list[FrozenTrial] = []
         self.finished: list[FrozenTrial] = []
         self.stopped: list[FrozenTrial] = []
+        branches = grid.space.branches
+        self._alone = branches[0].label
+        self._lasting = {branch.label for branch in branches if branch.trains == "gradient"}
+        self._refused: set[bytes] = set()
         self.tried: set[str] = set()
         """What was proposed, as text."""
         self.feasible: list[float] = []
@@ -57,6 +63,9 @@ class Seen:
 
     def _close(self, one: FrozenTrial) -> None:
         insort(self.closed, one, key=_number)
+        lasting = one.params.get("family", self._alone) in self._lasting
+        if lasting and (self.limits([one])[:, self._known] > 0).any():
+            self._refused.update(self._shapes(self.at([one])))
         if STOPPED_AT in one.user_attrs:
             insort(self.stopped, one, key=_number)
         if one.state == TrialState.COMPLETE:
@@ -67,14 +76,24 @@ class Seen:
         """Their points [n, D]."""
         return np.array([self._at[one.number] for one in trials]).reshape(len(trials), len(self._grid.dimensions))
 
-    def limits(self, closed: Sequence[FrozenTrial], names: Sequence[str]) -> FloatArray:
+    def refused(self, u: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether points [n, D] have the shape of a network that broke a limit that is known before training: whatever
+        it is trained with, it is refused again. What is fitted may come out smaller another time."""
+        if not self._refused:
+            return np.zeros(len(u), dtype=bool)
+        return np.array([shape in self._refused for shape in self._shapes(u)], dtype=bool)
+
+    def _shapes(self, u: FloatArray) -> list[bytes]:
+        return [row.tobytes() for row in self._grid.points(u, self._grid.shape).at.round(6) + 0.0]
+
+    def limits(self, closed: Sequence[FrozenTrial]) -> FloatArray:
         """Their constraints, at most 1 either way [n, C]: what was told does not change, and Optuna reads all of a
         trial's constraints anew for each that is asked for."""
         for one in closed:
             if one.number not in self._limits:
-                told = one.constraints
-                self._limits[one.number] = np.clip(np.array([told[name] for name in names], dtype=float), -1, 1)
-        return np.array([self._limits[one.number] for one in closed]).reshape(len(closed), len(names))
+                told = [one.constraints[name] for name in self._constraints]
+                self._limits[one.number] = np.clip(np.array(told, dtype=float), -1, 1)
+        return np.array([self._limits[one.number] for one in closed]).reshape(len(closed), len(self._constraints))
 
     def _take(self, one: FrozenTrial) -> None:
         self.errors.append(one.values[self._error])
