@@ -19,10 +19,8 @@ from autodistill.verdict import UNKNOWN, Line
 
 DISCORDANT = 10
 SILENT = f"fewer than {DISCORDANT} rows differ: a standard error certifies nothing"
-HEAVY = (
-    "a few rows carry the spread, and nothing limits what one may cost: more rows are needed, or a metric that weighs "
-    "large errors less (mae for rmse)"
-)
+HEAVY = "a few rows carry the spread, and nothing limits what one may cost: more rows are needed"
+STEADIER = "the mean absolute error (metric: mae) mostly needs fewer"
 UNDEFINED = "the metric is undefined on these rows"
 STILL = "the change has no spread: a standard error of zero certifies nothing"
 
@@ -153,6 +151,7 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
         needed = _needed(look, losses, limit, float(data.rows[g]), ratio)
     elif look.rows_needed and required and outcome == "INCONCLUSIVE" and HEAVY in notes:
         needed = _steadied(losses, float(data.rows[g]))
+        notes += [STEADIER] if getattr(line.check, "metric", "") == "rmse" else []
     word = "ratio" if ratio else "loss"
     statement = "" if limit is None else f"{word} < {limit:g}" + (" in every group" if each else "")
     return [

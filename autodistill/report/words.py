@@ -255,7 +255,8 @@ def outcome(finding: Finding) -> str:
     if finding.outcome == "INCONCLUSIVE" and finding.split == "device" and "; " in finding.note:
         words += f" ({finding.note.partition('; ')[2]})"
     if inside(finding) and finding.note:
-        words += f" (the interval is inside it, but {finding.note})"
+        reasons = [part for part in finding.note.split("; ") if not part.startswith("largest of")]
+        words += f" (the interval is inside it, but {'; '.join(reasons)})"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
         words += f" ({finding.note})"
     return words

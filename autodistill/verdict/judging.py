@@ -57,7 +57,8 @@ def _words(finding: Finding) -> str:
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} or finding.estimate is None or finding.limit is None:
         return f"{subject}: {finding.note}" if finding.note else subject
     measured = f"{_number(finding.estimate, finding.unit)} against a limit of {_number(finding.limit, finding.unit)}"
-    why = f" ({finding.note})" if _inside(finding) and finding.note else ""
+    reasons = [part for part in finding.note.split("; ") if not part.startswith("largest of")]
+    why = f" ({'; '.join(reasons)})" if _inside(finding) and finding.note else ""
     return f"{subject}, {measured}{why}"
 
 
