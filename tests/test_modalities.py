@@ -10,8 +10,9 @@ import pytest
 from PIL import Image as Pictures
 
 from autodistill import data
-from autodistill.data import DataSpec, modal
+from autodistill.data import DataSpec, digest, modal, table
 from autodistill.errors import TableError
+from autodistill.inputs import image
 from autodistill.inputs.audio import Audio, mel_filters
 from autodistill.inputs.image import Image
 from autodistill.inputs.series import Series
@@ -52,6 +53,38 @@ def test_a_spectrogram_is_what_numpy_makes_of_the_wave():
     bands = np.log(power @ mel_filters(12, size, 8000).T + 1e-6).transpose(0, 2, 1)
     mean, spread = bands.mean(axis=(0, 2), keepdims=True), bands.std(axis=(0, 2), keepdims=True)
     np.testing.assert_allclose(encoding.apply({"x": waves})[0], (bands - mean) / spread, atol=2e-3)
+
+
+@pytest.mark.parametrize("shape", [(50, 6, 7), (50, 6, 7, 3)])
+def test_many_pictures_are_scaled_as_few_are(shape, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    found = []
+    for whole in (image.WHOLE, 4 * pixels.nbytes // 5):
+        monkeypatch.setattr(image, "WHOLE", whole)
+        found.append(Image(column="x").fit({"x": pixels}, np.zeros(50), ()).apply({"x": pixels})[0])
+    np.testing.assert_allclose(found[1], found[0], atol=1e-6)
+    np.testing.assert_allclose(found[1].std(axis=(0, 2, 3)), 1.0, atol=1e-5)
+
+
+def test_cells_of_arrays_are_read_a_few_rows_at_a_time(tmp_path, monkeypatch):
+    waves = np.random.default_rng(0).normal(size=(90, 40)).astype(np.float32)
+    plain = pa.FixedShapeTensorArray.from_numpy_ndarray(waves)
+    pq.write_table(pa.table({"x": plain, "y": np.arange(90)}), tmp_path / "t.parquet", row_group_size=50)
+    pq.write_table(pa.table({"x": waves.tolist(), "y": np.arange(90)}), tmp_path / "l.parquet")
+    expected = data.fingerprint(tmp_path / "t.parquet"), data.fingerprint(tmp_path / "l.parquet")
+    monkeypatch.setattr(table, "BATCH", 10 * 160)
+    monkeypatch.setattr(digest, "BYTES", 700)
+    for name, before in zip(("t", "l"), expected, strict=True):
+        found = data.read(tmp_path / f"{name}.parquet")
+        assert found["x"].num_chunks >= 9
+        assert data.fingerprint(tmp_path / f"{name}.parquet") == before
+        read = modal.read(found, ("series", {"column": "x"}), tmp_path / f"{name}.parquet")["x"]
+        np.testing.assert_array_equal(read, waves)
+    waves[71, 3] = np.nan
+    bad = pa.FixedShapeTensorArray.from_numpy_ndarray(waves)
+    pq.write_table(pa.table({"x": bad, "y": np.arange(90)}), tmp_path / "b.parquet")
+    with pytest.raises(TableError, match="row 71"):
+        modal.read(data.read(tmp_path / "b.parquet"), ("series", {"column": "x"}), tmp_path / "b.parquet")
 
 
 def test_a_series_is_scaled_a_channel_and_summed_up():

@@ -16,7 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-AT_ONCE = 1 << 16  # rows whose canonical forms are in memory at a time
+AT_ONCE = 1 << 16  # most rows whose canonical forms are in memory at a time
+BYTES = 64 << 20  # of their cells, where rows are large
 WRITTEN_ALIKE = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
 WHOLE = 2.0**63  # from here on a whole number is none of 64 bits
 PLAIN = (1e-4, 1e9)
@@ -39,7 +40,7 @@ def labelled(columns: Mapping[str, pa.ChunkedArray], label: pa.ChunkedArray) -> 
     all, so that each row is written once."""
     whole, alone = bytearray(), bytearray()
     for at, form in _forms(columns):
-        whole += _hashed(_joined(_NAMELESS, _cells(label.slice(at, AT_ONCE)), form))
+        whole += _hashed(_joined(_NAMELESS, _cells(label.slice(at, len(form))), form))
         alone += _hashed(form)
     return _kept(whole), _kept(alone)
 
@@ -47,10 +48,12 @@ def labelled(columns: Mapping[str, pa.ChunkedArray], label: pa.ChunkedArray) -> 
 def _forms(columns: Mapping[str, pa.ChunkedArray]) -> Iterator[tuple[int, pa.Array]]:
     """The canonical forms of some rows at a time, and which is the first."""
     names = sorted(columns)
-    for at in range(0, len(columns[names[0]]), AT_ONCE):
+    many = len(columns[names[0]])
+    step = min(AT_ONCE, max(1, BYTES * many // max(1, sum(column.nbytes for column in columns.values()))))
+    for at in range(0, many, step):
         parts = []
         for name in names:
-            parts += [_scalar(_sized(name.encode())), _cells(columns[name].slice(at, AT_ONCE))]
+            parts += [_scalar(_sized(name.encode())), _cells(columns[name].slice(at, step))]
         yield at, _joined(*parts)
 
 

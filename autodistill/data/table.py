@@ -12,6 +12,7 @@ from autodistill.errors import TableError
 from autodistill.plugins import suggest
 
 PARQUET, CSV = (".parquet", ".pq"), (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+BATCH, BUFFER = 16 << 20, 1 << 20  # bytes that are decoded, and read, at a time where cells are arrays
 SEPARATORS = ",;\t|"
 
 
@@ -48,11 +49,19 @@ def _parquet(path: Path) -> pa.Table:
     with path.open("rb") as file:
         if file.read(4) != b"PAR1":
             raise TableError("not a Parquet file, whatever its name says", where=str(path), do="save it again")
-    table = papq.ParquetFile(path).read(
-        use_threads=False
-    )  # read_table refuses two columns of one name in its own words
+    file = papq.ParquetFile(path)  # read_table refuses two columns of one name in its own words
+    arrays = any(pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) for kind in file.schema_arrow.types)
+    table = _in_batches(path) if arrays else file.read(use_threads=False)
     stored = [n for n in table.column_names if n.startswith("__index_level_")]  # pandas keeps its index as a column
     return table.drop_columns(stored) if stored else table
+
+
+def _in_batches(path: Path) -> pa.Table:
+    """Cells of arrays a few rows at a time: read at once, each of their numbers costs a score of bytes for a while."""
+    file = papq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
+    groups = (file.metadata.row_group(at).total_byte_size for at in range(file.num_row_groups))
+    rows = max(1, BATCH * file.metadata.num_rows // max(1, sum(groups)))
+    return pa.Table.from_batches(file.iter_batches(batch_size=rows, use_threads=False), file.schema_arrow)
 
 
 def _csv(path: Path) -> pa.Table:

@@ -15,14 +15,14 @@ def arrays(cells: pa.ChunkedArray, where: str) -> npt.NDArray[np.number]:
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) != 1:
         raise TableError(f"its rows have the shapes {sorted(shapes)}", where=where, do=ONE_SHAPE)
-    whole = np.concatenate(parts)
-    whole = whole if whole.dtype == np.uint8 else whole.astype(np.float32)
-    if whole.dtype != np.uint8:
-        odd = ~np.isfinite(whole.reshape(len(whole), -1)).all(axis=1)
-        if odd.any():
-            row = int(np.flatnonzero(odd)[0])
+    if any(part.dtype != np.uint8 for part in parts):
+        parts = [part.astype(np.float32, copy=False) for part in parts]
+    for start, part in zip(np.cumsum([0, *map(len, parts)]), parts, strict=False):
+        odd = [] if part.dtype == np.uint8 else ~np.isfinite(part.reshape(len(part), -1)).all(axis=1)
+        if np.any(odd):
+            row = int(start + np.flatnonzero(odd)[0])
             raise TableError("a number is missing or infinite", where=f"{where}, row {row}", do="fill it")
-    return whole
+    return np.concatenate(parts)
 
 
 def _starts(cells: pa.ChunkedArray) -> list[int]:

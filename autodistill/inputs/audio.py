@@ -39,7 +39,7 @@ class Audio:
 
     def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:  # noqa: ARG002
         """float32 [N, T]."""
-        found = arrays(cells, where).astype(np.float32)
+        found = arrays(cells, where).astype(np.float32, copy=False)
         if found.ndim != 2:
             raise TableError(f"a wave has the shape {found.shape[1:]}", where=where, do="store [T], one channel")
         if found.shape[1] < round(self.window * self.rate):

@@ -18,6 +18,7 @@ from autodistill.inputs._front import Front
 from autodistill.records import Features
 
 TINY = 1e-6
+WHOLE = 64 << 20  # bytes of pictures whose mean is taken at once
 AT_ONCE = 2048  # pictures that are moved at a time
 
 
@@ -55,8 +56,7 @@ class Image:
         """Means and deviations of the channels, over the train rows."""
         pixels = features[self.column]
         deep = pixels[..., None] if pixels.ndim == 3 else pixels
-        mean = deep.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)
-        spread = np.maximum(deep.std(axis=(0, 1, 2), dtype=np.float64), TINY).astype(np.float32)
+        mean, spread = _moments(deep)
         height, width, channels = deep.shape[1:]
         size = (channels, height, width)
         kind = "uint8" if pixels.dtype == np.uint8 else "float"
@@ -121,6 +121,20 @@ class Image:
                 what = f"a picture is {found[-1].shape[:2]}, the first is {found[0].shape[:2]}"
                 raise TableError(what, where=f"{where}, row {row}", do="give `size` to scale all of them")
         return np.stack(found)
+
+
+def _moments(deep: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Mean and deviation [C] of the channels; of many pictures in pieces, since numpy writes each pixel as 8 bytes."""
+    over = (0, 1, 2)
+    if deep.nbytes <= WHOLE:
+        mean, spread = deep.mean(axis=over, dtype=np.float64), deep.std(axis=over, dtype=np.float64)
+    else:
+        step = max(1, WHOLE * len(deep) // (8 * deep.nbytes))
+        parts = [deep[at : at + step] for at in range(0, len(deep), step)]
+        count = deep[..., 0].size
+        mean = np.sum([part.sum(axis=over, dtype=np.float64) for part in parts], axis=0) / count
+        spread = np.sqrt(np.sum([((part - mean) ** 2).sum(axis=over) for part in parts], axis=0) / count)
+    return mean.astype(np.float32), np.maximum(spread, TINY).astype(np.float32)
 
 
 def _moved(

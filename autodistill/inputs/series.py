@@ -32,7 +32,7 @@ class Series:
 
     def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:  # noqa: ARG002
         """float32 [N, T] or [N, T, C]."""
-        found = arrays(cells, where).astype(np.float32)
+        found = arrays(cells, where).astype(np.float32, copy=False)
         if found.ndim not in (2, 3):
             raise TableError(f"a series has the shape {found.shape[1:]}", where=where, do="store [T] or [T, C]")
         return found
