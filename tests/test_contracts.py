@@ -83,7 +83,7 @@ def test_a_gradient_student(name, form, loans, tmp_path):
     module.train()(numeric, codes).sum().backward()
     assert all(p.grad is not None for p in module.parameters())
     template = None if hasattr(module, "onnx") else trace(module, shapes)
-    assert template is None or template.whole, "neither writes itself nor takes weights by name: every export is a trace"
+    assert template is None or template.whole, "its weights cannot be put in by name: every export would be a trace"
     with torch.no_grad():
         wanted = module.eval()(numeric, codes).softmax(dim=1).numpy()
     rows = {name: column[:200] for name, column in features.items()}

@@ -16,10 +16,10 @@ CALIBRATION_ROWS = 512
 def quantised(core: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> Any:
     """``core`` with int8 weights and activations in its products, ranges from ``feeds`` (its inputs, [n, …]).
 
-    Each output channel has a scale of its own: channels that were trained under a normalisation differ in size by orders
-    of magnitude (Krishnamoorthi 2018, arXiv 1806.08342, 3.1). Weights keep seven bits: on processors without VNNI the
-    eighth saturates 16-bit sums, and the same file would then decide differently from one machine to the next. What goes
-    into a logarithm stays as it is: it spans decades, of which 256 even steps keep one.
+    Each output channel has a scale of its own: channels that were trained under a normalisation differ in size by
+    orders of magnitude (Krishnamoorthi 2018, arXiv 1806.08342, 3.1). Weights keep seven bits: on processors without
+    VNNI the eighth saturates 16-bit sums, and the same file would then decide differently from one machine to the next.
+    What goes into a logarithm stays as it is: it spans decades, of which 256 even steps keep one.
     """
     import onnx
     from onnxruntime import quantization
