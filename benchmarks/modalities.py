@@ -4,6 +4,8 @@ Each run is one command:
 
     autodistill search search_spaces/<file>.yaml --minutes 3
 
+(or as many as ``--minutes`` says, which the table then says too).
+
 Every figure is read from the run's report.json. Accuracy is of the audit split, with the interval at the policy's
 confidence; "less accurate" is the tested loss on the same rows with its interval at the test's level; latency is one
 row a call in ONNX Runtime on one thread, as the geometric mean of interleaved runs; size is of the file, preprocessing
@@ -20,6 +22,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results" / "modalities.json", HERE.parent / "README.md"
+USUAL = 3.0
 MARKS = "<!-- modalities-table -->", "<!-- end of modalities-table -->"
 HEAD, NEXT = "## What it was used on", "## Beside other tools"
 USES = {
@@ -27,19 +30,23 @@ USES = {
     "chains-clinic": "records: a clinic's risk score",
     "fashion-camera": "pictures: garments",
     "keywords-device": "sound: keywords, **synthetic**",
+    "letters-keyboard": "language: the next letter",
     "snippets-tone": "texts: tone of snippets",
     "watch-exercise": "series: exercises on a watch",
+    "wages-regression": "records: wages, a number (root mean square error)",
 }
 
 
-def measured(folder: Path) -> dict[str, Any]:
+def measured(folder: Path, minutes: float) -> dict[str, Any]:
     """What one run's report says of its teacher and of the student that was tested."""
     report = json.loads((folder / "report.json").read_bytes())
     student = next((one for one in report["against"] if one["name"] == "student"), None)
     told = {
         "name": report["name"],
         "created": report["created"],
-        "command": f"autodistill search search_spaces/{report['name'].replace('-', '_')}.yaml --minutes 3",
+        "command": f"autodistill search search_spaces/{report['name'].replace('-', '_')}.yaml --minutes {minutes:g}",
+        "minutes": minutes,
+        "unit": None if report["data"]["classes"] else report["data"].get("unit") or "",
         "verdict": report["verdict"]["decision"],
         "sentence": report["verdict"]["sentence"],
         "teacher": {
@@ -69,14 +76,16 @@ def table(runs: list[dict[str, Any]]) -> str:
     for run in sorted(runs, key=lambda one: list(USES).index(one["name"])):
         teacher, student = run["teacher"], run["student"]
         first = f"[{USES[run['name']]}](search_spaces/{run['name'].replace('-', '_')}.yaml)"
-        cells = [first, f"{teacher['name']} {_accuracy(teacher['error'])}"]
+        if run["minutes"] != USUAL:
+            first += f", {run['minutes']:g} minutes"
+        cells = [first, f"{teacher['name']} {_accuracy(teacher['error'], run['unit'])}"]
         if student is None:
             cells += [f"none: {run['because']}", "", "", ""]
         else:
             lost = student["difference"]
             cells += [
-                f"{student['what']} {_accuracy(student['error'])}",
-                f"{100 * lost['estimate']:.1f} points [{100 * lost['low']:.1f}, {100 * lost['high']:.1f}]",
+                f"{student['what']} {_accuracy(student['error'], run['unit'])}",
+                _lost(lost, run["unit"]),
                 _times(student["latency_ratio"]),
                 f"{student['size_ratio']:.2g} ×",
             ]
@@ -84,8 +93,16 @@ def table(runs: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _accuracy(error: dict[str, float]) -> str:
+def _accuracy(error: dict[str, float], unit: str | None) -> str:
+    if unit is not None:
+        return f"{error['value']:.3f} {unit} [{error['low']:.3f}, {error['high']:.3f}]"
     return f"{100 * (1 - error['value']):.1f} % [{100 * (1 - error['high']):.1f}, {100 * (1 - error['low']):.1f}]"
+
+
+def _lost(lost: dict[str, float], unit: str | None) -> str:
+    by, said, digits = (100, "points", 1) if unit is None else (1, unit, 3)
+    low, middle, high = (f"{by * lost[name]:.{digits}f}" for name in ("low", "estimate", "high"))
+    return f"{middle} {said} [{low}, {high}]"
 
 
 def _times(ratio: dict[str, float] | None) -> str:
@@ -95,8 +112,10 @@ def _times(ratio: dict[str, float] | None) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--minutes", type=float, default=USUAL, help="of these runs")
+    asked = parser.parse_args()
     kept = {one["name"]: one for one in json.loads(RESULTS.read_text())} if RESULTS.exists() else {}
-    kept |= {one["name"]: one for one in map(measured, parser.parse_args().folders)}
+    kept |= {one["name"]: one for one in (measured(folder, asked.minutes) for folder in asked.folders)}
     runs = [kept[name] for name in USES if name in kept]
     RESULTS.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
     text, told = README.read_text(encoding="utf-8"), f"{MARKS[0]}\n\n{table(runs)}\n\n{MARKS[1]}"
