@@ -161,6 +161,28 @@ def test_an_entry_with_audit_findings_is_ranked_by_its_search_findings(recorded:
     assert [(one.candidate.key, power) for one, power in again] == [(one.candidate.key, power) for one, power in listed]
 
 
+def test_students_that_decide_alike_have_one_place(recorded: small_run.Run) -> None:
+    """Trees of many temperatures are one tree: five of them would share its fate, each at a fifth of the level."""
+    from autodistill.run.finished import Finished
+
+    class Doubled(Finished):
+        """Every candidate once more, under a seed that is 100 higher."""
+
+        def evidence(self, candidate: Candidate, split: str) -> Evidence:
+            return super().evidence(replace(candidate, seed=candidate.seed % 100), split)
+
+    with small_run.inside(recorded.root, recorded.cache):
+        rules = spec.load_policy(recorded.root / "policy.yaml")
+        bench = Doubled(folder=recorded.folder, found=recorded.report, policy=rules)
+        entries = [one for one in bench.entries() if one.state == "finished"]
+        listed, examined = ordered.shortlist(bench, entries)
+        later = [replace(one, candidate=replace(one.candidate, seed=one.candidate.seed + 100)) for one in entries]
+        again, also = ordered.shortlist(bench, [*entries, *later])
+    assert len(listed) > 1
+    assert len({one.candidate.key for one in [*entries, *later]}) == 2 * len(entries)
+    assert (again, also) == (listed, examined)
+
+
 def draws(
     losses: npt.NDArray[np.float64], n: int, rng: np.random.Generator, shared: float = 0.6
 ) -> tuple[npt.NDArray[Any], ...]:

@@ -21,7 +21,8 @@ from autodistill.space import fairness
 
 LENGTH = 5  # candidates of a shortlist at most
 POWER = 0.5  # predicted, that a candidate needs to be tested
-LOOKED_AT = 30  # smallest candidates whose power is predicted
+LOOKED_AT = 30  # smallest candidates whose power is predicted, of those that decide alike the smallest alone
+TURNED = 300  # smallest candidates whose decisions are compared
 
 
 class Bench(Protocol):
@@ -101,7 +102,8 @@ class Certification:
 def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
     """The smallest students that are likely enough to pass, safest first, and how many were examined.
 
-    From readings and search-split findings only: whatever else an entry carries is not looked at.
+    Of those that decide every row of the search split alike the smallest counts: the others would share its fate, and
+    the level with it. From readings and search-split findings only: whatever else an entry carries is not looked at.
     """
     able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
     able = [entry for entry in able if may_be_chosen(entry, bench)]
@@ -109,10 +111,15 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     scale = bench.rows["audit"] / bench.rows["search"]
     level = bench.policy.alpha / bench.policy.looks / LENGTH
     powers: list[tuple[Entry, float]] = []
-    for entry in able[:LOOKED_AT]:
+    known: set[str] = set()
+    for entry in able[:TURNED]:
         evidence = bench.evidence(entry.candidate, "search")
+        decided = digest(evidence.student[evidence.split].decisions.tobytes())
+        if decided in known:
+            continue
+        known.add(decided)
         powers.append((entry, round(auditor.power(evidence, verdict.screened(bench.policy), scale, level), 4)))
-        if sum(power >= POWER for _, power in powers) == LENGTH:
+        if len(powers) == LOOKED_AT or sum(power >= POWER for _, power in powers) == LENGTH:
             break
     listed = [one for one in powers if one[1] >= POWER]
     if not listed and powers:
