@@ -48,6 +48,15 @@ def ahead(rivals: tuple[str, ...]) -> str:
     return f"{NUMBERS[won]} worlds out of {NUMBERS[len(ends)]}"
 
 
+def quality(task: str, which: str) -> float:
+    """Median hypervolume after ten minutes among acceptable students: of the search, or of the best rival."""
+    ends: dict[str, list[float]] = {}
+    for line in load("search_quality.json")["lines"]:
+        if line["task"] == task:
+            ends.setdefault(line["name"], []).append(line["hypervolume"][-1])
+    return median(ends["ours"]) if which == "ours" else max(median(ends[rival]) for rival in RIVALS)
+
+
 def overheads() -> list[float]:
     """Seconds a candidate beside its training, at each size of the search: processor time of controller and progress,
     time on the clock of what is written."""
@@ -76,6 +85,10 @@ FIGURES: dict[str, Callable[[], str]] = {
     "front-digits": lambda: f"{efficiency('digits', 'tpe cached', 'sooner'):g}",
     "replay-rivals": lambda: ahead(RIVALS),
     "replay-tpe": lambda: ahead(("ours, tpe",)),
+    "quality-adult": lambda: f"{quality('adult', 'ours'):.2f}",
+    "quality-adult-rival": lambda: f"{quality('adult', 'rival'):.2f}",
+    "quality-digits": lambda: f"{quality('digits', 'ours'):.2f}",
+    "quality-digits-rival": lambda: f"{quality('digits', 'rival'):.2f}",
     "overhead-least": lambda: f"{min(overheads()):.2f}",
     "overhead-most": lambda: f"{max(overheads()):.2f}",
     "overhead-share-least": lambda: share(min(overheads())),
