@@ -77,7 +77,7 @@ def compose(
     finished = [e for e in every if e.state == "finished"]
     points = np.array([_point(e, controller.objectives) for e in finished])
     front = verdict.front(points)  # empty where nothing finished
-    final = decided.decide(found, every)
+    final = decided.decide(found, every, spec.data.unit or "")
     made_of = {
         "kind": "search",
         "name": spec.name,

@@ -8,13 +8,15 @@ from autodistill import verdict
 from autodistill.records import Entry, Finding, Verdict, plain
 from autodistill.run.ordered import Certification, Tested
 
+UNNAMED = "units of the target"
 ERRORS = {"rmse": "root mean squared error", "mae": "mean absolute error"}
 
 
-def decide(found: Certification, entries: Sequence[Entry]) -> Verdict:
-    """The verdict of a whole run."""
+def decide(found: Certification, entries: Sequence[Entry], unit: str = "") -> Verdict:
+    """The verdict of a whole run; ``unit`` is a regression's, where its file names one."""
     if found.chosen is not None:
-        return Verdict(decision="PASS", because=_because(found.chosen), sentence=_accepted(found, found.chosen))
+        sentence = _accepted(found, found.chosen, unit or UNNAMED)
+        return Verdict(decision="PASS", because=_because(found.chosen), sentence=sentence)
     if found.refused:
         return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")
     if found.finalist is None and not entries:
@@ -35,13 +37,15 @@ def _because(one: Tested) -> tuple[str, ...]:
     return tuple(f.id for f in one.findings if f.required)
 
 
-def _accepted(found: Certification, one: Tested) -> str:
+def _accepted(found: Certification, one: Tested, unit: str) -> str:
     size, teacher = one.entry.readings.get("size"), found.teacher_readings.get("size")
     speed = one.entry.readings.get("latency_ratio")
     loss = next((f for f in one.findings if f.check == "accuracy_loss"), None)
     parts = []
     if size and teacher and size.value and teacher.value:
-        parts.append(f"{size.value / 1000:,.1f} kB, 1/{teacher.value / size.value:,.0f} of the teacher's bytes")
+        times = teacher.value / size.value
+        share = f"1/{times:,.0f}" if times >= 1.5 else f"{1 / times:.0%}"
+        parts.append(f"{size.value / 1000:,.1f} kB, {share} of the teacher's bytes")
     elif size and size.value:
         parts.append(f"{size.value / 1000:,.1f} kB")
     if speed and speed.value:
@@ -54,13 +58,13 @@ def _accepted(found: Certification, one: Tested) -> str:
             else f"a gain of at least {-100 * loss.high:.2f}"
         )
         parts.append(f"{100 * abs(loss.estimate):.2f} points {less} accurate ({bound} at this test's level)")
-    parts += [part for part in (_error(one.findings),) if part]
+    parts += [part for part in (_error(one.findings, unit),) if part]
     required = sum(f.required for f in one.findings)
     said = f"Certified: {one.entry.candidate.family}, {'; '.join(parts)}. All {required} required tests pass."
     return f"{said} {_again(found)}".strip()
 
 
-def _error(findings: Iterable[Finding]) -> str:
+def _error(findings: Iterable[Finding], unit: str) -> str:
     """What a regression's error came to, of all rows together ("" where none was required)."""
     for one in findings:
         metric = ERRORS.get(str(one.options.get("metric")))
@@ -68,7 +72,7 @@ def _error(findings: Iterable[Finding]) -> str:
         if metric and plain and one.estimate is not None and one.high is not None:
             more = "higher" if one.estimate >= 0 else "lower"
             bound = f"at most {one.high:.3g} higher" if one.high >= 0 else f"at least {-one.high:.3g} lower"
-            return f"{metric} {abs(one.estimate):.3g} units of the target {more} ({bound} at this test's level)"
+            return f"{metric} {abs(one.estimate):.3g} {unit} {more} ({bound} at this test's level)"
     return ""
 
 

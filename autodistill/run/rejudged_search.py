@@ -42,7 +42,7 @@ def _report(
     found, rules, finalist = bench.found, bench.policy, certified.finalist
     key = None if finalist is None else finalist.entry.candidate.key
     same = key == found["finalist"] and not certified.refused
-    decision = plain(decided.decide(certified, entries))
+    decision = plain(decided.decide(certified, entries, str(found["data"].get("unit") or "")))
     if certified.refused:
         decision["sentence"] += f" {ALLOWED}"
     new = {name: value for name, value in found.items() if name != "night"} | {
