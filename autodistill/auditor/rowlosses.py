@@ -139,7 +139,7 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
         return [look.finding(line, kind, "NOT_APPLICABLE", quantity=line.name, method="none", note=why)]
     losses = _losses(look, data, spreads, names, at, ratio)
     limit, bounds, each = line.limits.get(kind) if kind else None, losses.bounds, data.found.compare == "each"
-    outcome, notes = _outcome(losses, bounds, limit)
+    outcome, notes = _outcome(losses, bounds, limit, ratio)
     unknown_rows = float(data.rows[-1]) if each else 0.0
     outcome, required = settle(look, line, outcome, unknown_rows=unknown_rows, excluded=False)
     notes += remarks(look, bounds, limit, outcome, unknown_rows)
@@ -179,7 +179,7 @@ def loss(look: Look, line: Line, data: Measured, spreads: Spreads, kind: LimitKi
     ]
 
 
-def _outcome(losses: _Losses, bounds: Bounds, limit: float | None) -> tuple[Outcome, list[str]]:
+def _outcome(losses: _Losses, bounds: Bounds, limit: float | None, ratio: bool) -> tuple[Outcome, list[str]]:
     outcome: Outcome = "REPORTED" if limit is None else decide(bounds, limit)
     counted = losses.counted
     notes = [f"largest of {len(counted)} losses, biased upwards"] if len(counted) > 1 else []
@@ -187,8 +187,10 @@ def _outcome(losses: _Losses, bounds: Bounds, limit: float | None) -> tuple[Outc
     if unfit:
         outcome = outcome if outcome == "FAIL" and len(unfit) < len(losses.at) else "INSUFFICIENT"
         return outcome, [*notes, f"too few or undefined: {', '.join(unfit)}"]
-    if outcome == "INCONCLUSIVE" and bounds.estimate < (limit or 0.0) <= bounds.estimate + losses.unseen[losses.worst]:
-        notes.append("a row that nobody has seen could cost as much: more rows, or a larger clip where there is one")
+    unseen = float(losses.unseen[losses.worst])
+    reached = bounds.estimate * np.exp(unseen) if ratio else bounds.estimate + unseen
+    if outcome == "INCONCLUSIVE" and bounds.estimate < (limit or 0.0) <= reached:
+        notes.append("a row that nobody has seen could cost as much: more rows, or a larger clip or floor")
     reasons = dict.fromkeys(losses.silent[g] for g in counted if losses.silent[g])
     if outcome == "PASS" and reasons:
         return "INCONCLUSIVE", [*notes, *reasons]

@@ -96,12 +96,20 @@ def _print(found: dict[str, Any]) -> None:
 
 def _read(found: dict[str, Any]) -> str:
     """The table in a sentence or two."""
+    from autodistill.auditor.forecast import SCORES
+
     both = found["certifiable"]
     least = 100 * both["first_level"][-1]["power"]
-    weak = [one["id"] for one in both["first_level"][:-1] if one["note"] or one["power"] < LIKELY]
+    apart = [one["id"] for one in both["first_level"][:-1] if one["note"] == SCORES]
+    weak = [
+        one["id"]
+        for one in both["first_level"][:-1]
+        if one["note"] != SCORES and (one["note"] or one["power"] < LIKELY)
+    ]
     first = (
         "Power is how often such a student passes; the last column is for the first of five that are tested in order. "
-        f"All together: {least:.0f} times of 100."
+        f"All together{f' (without {len(apart)} of scores, of which nothing is known yet)' if apart else ''}: "
+        f"{least:.0f} times of 100."
     )
     if not weak:
         return first

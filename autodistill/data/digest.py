@@ -18,7 +18,6 @@ import pyarrow.compute as pc
 
 AT_ONCE = 1 << 16  # most rows whose canonical forms are in memory at a time
 BYTES = 64 << 20  # of their cells, where rows are large
-WRITTEN_ALIKE = (pa.types.is_integer, pa.types.is_boolean, pa.types.is_string, pa.types.is_large_string)
 WHOLE = 2.0**63  # from here on a whole number is none of 64 bits
 PLAIN = (1e-4, 1e9)
 """Between these, Arrow writes the shortest decimal that reads back, without an exponent, and so does Python."""

@@ -83,14 +83,14 @@ def margin(one: Wanted, dataset: Dataset, level: float) -> Margin:
 def certified(policy: Policy, dataset: Dataset, level: float) -> tuple[Certified, ...]:
     """Each required check of a policy for a regression, with the smallest limit that the audit split certifies."""
     return tuple(
-        _certified(rule, kind, limit, dataset, level)
+        _certified(rule, kind, limit, dataset, level, policy.n_min)
         for rule in policy.require
         if rule.kind == "check"
         for kind, limit in rule.limits.items()
     )
 
 
-def _certified(rule: Requirement, kind: str, limit: float, dataset: Dataset, level: float) -> Certified:
+def _certified(rule: Requirement, kind: str, limit: float, dataset: Dataset, level: float, n_min: int) -> Certified:
     name, metric = rule.options.get("attribute"), str(rule.options.get("metric", ""))
     title = "/".join(part for part in (rule.name, metric, str(name or ""), kind) if part)
     sizes = _sizes(dataset, name)
@@ -100,8 +100,8 @@ def _certified(rule: Requirement, kind: str, limit: float, dataset: Dataset, lev
     )
     if not known or (rule.name == "score_gap" and name is None):
         return Certified(id=title, rows=rows, limit=limit, margin=None, note=NOT_KNOWN)
-    if rows < N_MIN:
-        return Certified(id=title, rows=rows, limit=limit, margin=None, note=f"{rows} rows, {N_MIN} are needed")
+    if rows < n_min:
+        return Certified(id=title, rows=rows, limit=limit, margin=None, note=f"{rows} rows, {n_min} are needed")
     reach = _rounded(_reach(dataset, sizes, kind, level))
     note = "expect INCONCLUSIVE: the limit is smaller" if limit < reach else ""
     if not note and rule.name == "score_loss" and rows < (MANY if metric == "rmse" else FEW):

@@ -78,13 +78,13 @@ def _named(core: Any) -> Any:
 
 
 def _into_logarithms(core: Any) -> list[str]:
-    """The names of all nodes whose values go into a logarithm."""
+    """The names of all nodes whose values go into a logarithm; what lies before probabilities does not."""
     makers = {name: node for node in core.graph.node for name in node.output}
     found: dict[str, Any] = {}
     waiting = [name for node in core.graph.node if node.op_type == "Log" for name in node.input]
     while waiting:
         node = makers.get(waiting.pop())
-        if node is not None and node.name not in found:
+        if node is not None and node.name not in found and node.op_type != "Softmax":
             found[node.name] = node
             waiting += node.input
     return list(found)

@@ -95,7 +95,12 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
 
     width = training.assistant
     training = replace(training, assistant=None, fine_tune=0.0, perturb=0.0, jitter=1.0)  # its rows are there already
+    shapes = shop.encoding_of(candidate).shapes(shop.outputs)
+    torch.manual_seed(shop.seed)
+    network = plugins.build("students", candidate.family, {"width": width}).build(shapes, shop.outputs)
+    parts_of = {name: list(value.shape) for name, value in network.state_dict().items()}  # another version's differ
     recipe = {"family": candidate.family, "width": width, "seed": shop.seed, "training": asdict(training)}
+    recipe["parts"] = parts_of
     parts = [part for part in (known.numeric, known.codes, known.y, known.teacher, known.weight) if part is not None]
     seen = hashlib.sha256()
     for part in parts:
@@ -104,10 +109,7 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
     def said() -> FloatArray:
         from autodistill import train
 
-        shapes = shop.encoding_of(candidate).shapes(shop.outputs)
-        torch.manual_seed(shop.seed)
-        network = plugins.build("students", candidate.family, {"width": width}).build(shapes, shop.outputs)
-        network = network.to(shop.device)
+        network.to(shop.device)
         objective = plugins.build("losses", "soft_targets", {}).build(shapes)
         trained = train.fit_gradient(network, objective, known, search, training, seed=shop.seed)
         network.load_state_dict(trained.state)

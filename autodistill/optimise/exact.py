@@ -43,7 +43,7 @@ class ExactSampler(BaseSampler):
         self._grid, self._outlook = Grid(problem.space), problem.outlook
         self._error = problem.objectives.index("error")
         self._known = np.array([name in problem.exact for name in problem.constraints], dtype=bool)
-        self._seen = Seen(self._grid, self._error, problem.constraints, self._known)
+        self._seen = Seen(self._grid, self._error, problem.constraints)
         self._kernels: dict[tuple[str, int], Kernel] = {}
         self.begin(seed)
 

@@ -53,6 +53,7 @@ class Learner:
             self._wanted(source.objectives),
             source.constraints,
             trained=source.state == "finished",
+            refused=source.state == "refused",
             stopped_at=source.stopped_at,
         )
 

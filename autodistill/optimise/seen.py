@@ -13,6 +13,8 @@ from autodistill.records import FloatArray, canonical
 
 COSTS = "costs"
 """The trial attribute that holds the exact objectives, also of a candidate that was never trained."""
+REFUSED = "refused"
+"""The trial attribute of a candidate that this search refused for its readings."""
 STOPPED_AT = "stopped_at"
 """The trial attribute that holds place and error of the rung at which a candidate was stopped."""
 
@@ -21,9 +23,8 @@ class Seen:
     """Places on the grid of all trials; errors, costs and the front of those that finished. Only what is new, and what
     was in flight, is looked at: of some thousand trials a look at each takes longer than a proposal."""
 
-    def __init__(self, grid: Grid, error: int, constraints: Sequence[str], known: npt.NDArray[np.bool_]) -> None:
-        self._grid, self._error = grid, error
-        self._constraints, self._known = constraints, known
+    def __init__(self, grid: Grid, error: int, constraints: Sequence[str]) -> None:
+        self._grid, self._error, self._constraints = grid, error, constraints
         self._at: dict[int, FloatArray] = {}
         self._limits: dict[int, FloatArray] = {}
         self._read = 0
@@ -64,7 +65,7 @@ class Seen:
     def _close(self, one: FrozenTrial) -> None:
         insort(self.closed, one, key=_number)
         lasting = one.params.get("family", self._alone) in self._lasting
-        if lasting and (self.limits([one])[:, self._known] > 0).any():
+        if lasting and one.user_attrs.get(REFUSED):
             self._refused.update(self._shapes(self.at([one])))
         if STOPPED_AT in one.user_attrs:
             insort(self.stopped, one, key=_number)
@@ -77,8 +78,8 @@ class Seen:
         return np.array([self._at[one.number] for one in trials]).reshape(len(trials), len(self._grid.dimensions))
 
     def refused(self, u: FloatArray) -> npt.NDArray[np.bool_]:
-        """Whether points [n, D] have the shape of a network that broke a limit that is known before training: whatever
-        it is trained with, it is refused again. What is fitted may come out smaller another time."""
+        """Whether points [n, D] have the shape of a network that this search refused before training: whatever it is
+        trained with, it is refused again. What is fitted may come out smaller another time."""
         if not self._refused:
             return np.zeros(len(u), dtype=bool)
         return np.array([shape in self._refused for shape in self._shapes(u)], dtype=bool)
@@ -105,10 +106,13 @@ class Seen:
     def _compare(self, new: FrozenTrial) -> None:
         values = np.array(new.values)
         points = np.array([one.values for one in self.front]).reshape(-1, len(values))
-        if (points <= values).all(axis=1).any():
+        older = np.array([one.number < new.number for one in self.front], dtype=bool)
+        beaten = (points <= values).all(axis=1) & ((points < values).any(axis=1) | older)  # of equal points the first
+        if beaten.any():
             return
         kept = np.flatnonzero(~(values <= points).all(axis=1))
-        self.front = [*(self.front[i] for i in kept), new]
+        # By number, so that it is the same however they came in: workers end in another order than a replay tells.
+        self.front = sorted([*(self.front[i] for i in kept), new], key=_number)
 
 
 def earlier(trials: Sequence[FrozenTrial], number: int) -> Sequence[FrozenTrial]:

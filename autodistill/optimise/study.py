@@ -12,7 +12,7 @@ from autodistill.optimise.distributions import distribution, suggest
 from autodistill.optimise.exact import ExactSampler
 from autodistill.optimise.prior import Known
 from autodistill.optimise.problem import Problem
-from autodistill.optimise.seen import COSTS, STOPPED_AT
+from autodistill.optimise.seen import COSTS, REFUSED, STOPPED_AT
 
 RELATIVE = "tpe:relative_params:0"
 """Where TPE leaves what it drew for a trial, inactive dimensions too, for those that keep away from it: a journal has
@@ -82,6 +82,7 @@ class Study:
         constraints: Sequence[float],
         *,
         trained: bool,
+        refused: bool = False,
         stopped_at: tuple[int, float] | None = None,
     ) -> None:
         """A candidate's objectives and constraints (≤ 0 is feasible). Of one that was not trained to the end TPE
@@ -96,6 +97,8 @@ class Study:
             trial.set_constraint(name, float(value))
         costs = [value for name, value in zip(names, values, strict=True) if name != "error"]
         trial.set_user_attr(COSTS, None if None in costs else costs)
+        if refused:
+            trial.set_user_attr(REFUSED, True)
         if stopped_at is not None:
             trial.set_user_attr(STOPPED_AT, stopped_at)
         if trained:

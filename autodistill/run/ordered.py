@@ -21,7 +21,7 @@ from autodistill.space import fairness
 
 LENGTH = 5  # candidates of a shortlist at most
 POWER = 0.5  # predicted, that a candidate needs to be tested
-LOOKED_AT = 30  # smallest candidates whose power is predicted, of those that decide alike the smallest alone
+LOOKED_AT = 30  # smallest candidates whose power is predicted, of those that decide alike as few as may be
 TURNED = 300  # smallest candidates whose decisions are compared
 
 
@@ -102,8 +102,9 @@ class Certification:
 def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
     """The smallest students that are likely enough to pass, safest first, and how many were examined.
 
-    Of those that decide every row of the search split alike the smallest counts: the others would share its fate, and
-    the level with it. From readings and search-split findings only: whatever else an entry carries is not looked at.
+    One that decides every row of the search split as a smaller one on the list does stays off it: it differs in scores
+    at most, and would share the level. From readings and search-split findings only: whatever else an entry carries is
+    not looked at.
     """
     able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
     able = [entry for entry in able if may_be_chosen(entry, bench)]
@@ -111,14 +112,17 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     scale = bench.rows["audit"] / bench.rows["search"]
     level = bench.policy.alpha / bench.policy.looks / LENGTH
     powers: list[tuple[Entry, float]] = []
-    known: set[str] = set()
+    known: dict[str, bool] = {}
     for entry in able[:TURNED]:
         evidence = bench.evidence(entry.candidate, "search")
         decided = digest(evidence.student[evidence.split].decisions.tobytes())
-        if decided in known:
+        if known.get(decided):
             continue
-        known.add(decided)
-        powers.append((entry, round(auditor.power(evidence, verdict.screened(bench.policy), scale, level), 4)))
+        power = round(auditor.power(evidence, verdict.screened(bench.policy), scale, level), 4)
+        if power < POWER and decided in known:
+            continue  # what it decides is known to be unlikely, and its scores are no better
+        known[decided] = power >= POWER
+        powers.append((entry, power))
         if len(powers) == LOOKED_AT or sum(power >= POWER for _, power in powers) == LENGTH:
             break
     listed = [one for one in powers if one[1] >= POWER]

@@ -179,7 +179,7 @@ def _epoch(
     order = torch.randperm(len(rows.y), generator=generator).to(device)
     shuffled = rows.at(order) if rows.size <= COPIED else None  # a slice costs less than an index
     module.train()
-    size = min(training.batch_size, len(rows.y))
+    size = min(max(training.batch_size, 2 if _normalised(module) else 1), len(rows.y))
     steps = len(rows.y) // size  # the rest of an epoch differs from epoch to epoch
     total = torch.zeros((), device=device)
     for step in range(steps):
@@ -193,6 +193,11 @@ def _epoch(
         learner.step(loss)
         total += loss.detach()
     return float(total) / steps
+
+
+def _normalised(module: nn.Module) -> bool:
+    """Whether it is normalised over a batch, of which one row has no deviation."""
+    return any(isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d) for one in module.modules())
 
 
 def _batch(module: nn.Module, rows: Rows, progress: float) -> Batch:
@@ -245,7 +250,7 @@ def _judge(module: nn.Module, search: Rows, loss: float, progress: _Progress) ->
 def _restored(
     checkpoint: Mapping[str, Any] | None, module: nn.Module, objective: Objective, learner: _Learner
 ) -> _Progress:
-    if checkpoint is None:
+    if checkpoint is None or not _fits(checkpoint["module"], module):
         return _Progress()
     module.load_state_dict(checkpoint["module"])
     if isinstance(objective, nn.Module):
@@ -258,6 +263,12 @@ def _restored(
         best_state=checkpoint["best_state"],
         history=list(checkpoint["history"]),
     )
+
+
+def _fits(state: State, module: nn.Module) -> bool:
+    """Whether a state is of such a module: one that another version left is as if it were not there."""
+    own = module.state_dict()
+    return own.keys() == state.keys() and all(value.shape == state[name].shape for name, value in own.items())
 
 
 def _checkpoint(module: nn.Module, objective: Objective, learner: _Learner, progress: _Progress) -> Mapping[str, Any]:

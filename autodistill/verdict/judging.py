@@ -57,8 +57,9 @@ def _words(finding: Finding) -> str:
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} or finding.estimate is None or finding.limit is None:
         return f"{subject}: {finding.note}" if finding.note else subject
     measured = f"{_number(finding.estimate, finding.unit)} against a limit of {_number(finding.limit, finding.unit)}"
-    reasons = [part for part in finding.note.split("; ") if not part.startswith("largest of")]
-    why = f" ({'; '.join(reasons)})" if _inside(finding) and finding.note else ""
+    parts = finding.note.split("; ")[1 if finding.split == "device" else 0 :]  # a reading's note begins with its method
+    reasons = [part for part in parts if not part.startswith("largest of")]
+    why = f" ({'; '.join(reasons)})" if _inside(finding) and reasons else ""
     return f"{subject}, {measured}{why}"
 
 
