@@ -246,3 +246,31 @@ def test_a_network_that_was_refused_is_not_proposed_again_in_other_training() ->
         one.tell(event)
     assert len(refused) > 5
     assert max(refused.values()) == 1
+
+
+def told(numbers: list[int], study: Study, trials: list[dict[str, object]], found: list[float], refused: int) -> Study:
+    """A study whose proposals are all asked first and then end in this order."""
+    for number, values in enumerate(trials):
+        study.ask(number, values)
+    for number in numbers:
+        if number == refused:
+            study.tell(number, [None, 2.0], (0.5,), trained=False, refused=True)
+        else:
+            study.tell(number, [found[number], 1.0], (-1.0,), trained=True)
+    return study
+
+
+def test_what_follows_does_not_depend_on_the_order_in_which_workers_ended() -> None:
+    """Errors of some hundred rows tie; a replay tells what is known by number."""
+    where = space(MLP)
+    grid = Grid(where)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        trials = [grid.decode(u) for u in grid.draw(16, rng)]
+        found = [round(float(v), 1) for v in rng.uniform(0.1, 0.4, 16)]
+        problem = Problem(
+            space=where, objectives=("error", "size"), constraints=("size/at_most",), exact=frozenset({"size/at_most"})
+        )
+        orders = (list(range(16)), [int(n) for n in rng.permutation(16)])
+        studies = [told(order, Study(problem, 0, "exact"), trials, found, refused=3) for order in orders]
+        assert studies[0].ask(16) == studies[1].ask(16)

@@ -18,7 +18,7 @@ from autodistill.errors import LedgerError, LevelSpentError
 from autodistill.journal import Journal
 from autodistill.ledger import Ledger, row_hashes
 from autodistill.optimise import Controller
-from autodistill.records import Candidate, Event, Finding, Policy, Predictions, Requirement, encode
+from autodistill.records import Candidate, Entry, Event, Finding, Policy, Predictions, Reading, Requirement, encode
 from autodistill.run import ordered, prepare
 from autodistill.stats import Evidence
 
@@ -181,6 +181,51 @@ def test_students_that_decide_alike_have_one_place(recorded: small_run.Run) -> N
     assert len(listed) > 1
     assert len({one.candidate.key for one in [*entries, *later]}) == 2 * len(entries)
     assert (again, also) == (listed, examined)
+
+
+class Scored:
+    """Two students that decide alike: the smaller is sure of what it has wrong, which log-loss minds."""
+
+    policy = Policy(
+        name="p",
+        version="1",
+        require=(
+            Requirement(kind="check", name="score_loss", options={"metric": "log_loss"}, limits={"at_most": 0.1}),
+        ),
+    )
+    folder, rows, group_features = Path("none"), {"audit": 4000, "search": 2000}, False
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.y = rng.integers(0, 2, 2000)
+        self.logit = (2 * self.y - 1) * 1.5 + rng.normal(size=2000) * 1.5
+
+    def said(self, sure: float) -> dict[str, Predictions]:
+        p = 1 / (1 + np.exp(-self.logit * sure))
+        scores = np.stack([1 - p, p], axis=1).astype(np.float32)
+        ids = np.arange(len(p))
+        return {"search": Predictions(view="search", row_ids=ids, scores=scores, decisions=scores.argmax(axis=1))}
+
+    def evidence(self, candidate: Candidate, split: str) -> Evidence:
+        student = self.said({1: 6.0, 2: 1.1, 3: 1.1}[candidate.number])
+        same = {"row_ids": np.arange(2000), "y": self.y, "classes": ("a", "b"), "positive": 1, "favourable": None}
+        return Evidence(split=split, groups={}, teacher=self.said(1.2), student=student, **same)
+
+
+def test_of_equal_decisions_the_one_whose_scores_may_pass_is_listed() -> None:
+    bench: Any = Scored()
+    entries = [
+        Entry(
+            candidate=Candidate(number=k, family="mlp", student={"width": k}, loss="none"),
+            state="finished",
+            readings={"size": Reading(quantity="size", unit="B", value=100.0 * k, method="given")},
+            error=0.1,
+        )
+        for k in (1, 2, 3)
+    ]
+    listed, examined = ordered.shortlist(bench, entries)
+    assert [one.candidate.number for one, _ in listed] == [2]
+    assert examined == 2
 
 
 def draws(

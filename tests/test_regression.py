@@ -219,9 +219,7 @@ def test_a_search_of_numbers_ends_with_a_certified_student(searched: Path) -> No
     assert found["teacher"]["error_audit"]["value"] == pytest.approx(teacher, rel=1e-6)
     finding = next(one for one in found["findings"] if one["id"] == "score_loss/rmse/at_most")
     assert finding["estimate"] == pytest.approx(own - teacher, abs=1e-6)
-    said = (
-        f"root mean squared error {abs(own - teacher):.3g} dollars an hour {'higher' if own > teacher else 'lower'}"
-    )
+    said = f"root mean squared error {abs(own - teacher):.3g} dollars an hour {'higher' if own > teacher else 'lower'}"
     assert said in found["verdict"]["sentence"]
     for entry in found["entries"]:
         if entry["state"] == "finished":

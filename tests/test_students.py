@@ -309,3 +309,21 @@ def test_what_goes_into_a_logarithm_is_not_rounded():
     made = quantised(core, {"/numeric": numeric})
     assert sum(node.op_type == "QuantizeLinear" for node in made.graph.node) == 1  # of the mel bands alone
     assert np.abs(logits_of(made, numeric, None) - sure).max() < 0.05 * np.ptp(sure)
+
+
+def test_probabilities_before_a_logarithm_are_quantised():
+    """A network that ends in log(softmax) is a network: what lies before its probabilities spans no decades."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    weights = np.random.default_rng(0).normal(size=(64, 5)).astype(np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["/numeric", "w"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["p"], axis=1),
+        helper.make_node("Log", ["p"], ["logits"]),
+    ]
+    inputs = [helper.make_tensor_value_info("/numeric", TensorProto.FLOAT, ["N", 64])]
+    outputs = [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 5])]
+    graph = helper.make_graph(nodes, "net", inputs, outputs, [numpy_helper.from_array(weights, "w")])
+    core = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    made = quantised(core, {"/numeric": np.random.default_rng(1).normal(size=(200, 64)).astype(np.float32)})
+    assert any(node.op_type == "QuantizeLinear" for node in made.graph.node)

@@ -11,10 +11,12 @@ import torch
 
 from autodistill import train
 from autodistill.errors import StudentError
+from autodistill.inputs import Shapes
 from autodistill.losses import teacher_logits
 from autodistill.losses.none import NoTeacher
 from autodistill.losses.soft_targets import SoftTargets
 from autodistill.space import Training
+from autodistill.students.convnet import ConvNet
 from autodistill.students.mlp import Mlp
 from autodistill.train import Limits, Rows, errors, fit_gradient
 
@@ -191,3 +193,32 @@ def test_labelled_rows_that_come_first_are_no_copy(loans):
     assert torch.equal(alone.y, got.y)
     mixed = replace(got, labelled=torch.arange(300) % 2 == 0).labels_alone()
     assert torch.equal(mixed.numeric, got.numeric[::2])
+
+
+def pictures(many):
+    torch.manual_seed(0)
+    y = torch.arange(many) % 3
+    numeric = torch.randn(many, 1, 8, 8) + y.reshape(-1, 1, 1, 1)
+    return Rows(numeric=numeric, codes=torch.empty(many, 0, dtype=torch.int64), y=y)
+
+
+def test_a_batch_of_one_row_is_two_where_batches_are_normalised():
+    """On the last map, of one place, one row has no deviation."""
+    shapes = Shapes(numeric=64, cardinalities=(), classes=3, size=(8, 8))
+    torch.manual_seed(0)
+    module = ConvNet(width=4, blocks=4).build(shapes, 3)
+    found = fit_gradient(module, NoTeacher().build(shapes), pictures(9), pictures(9), Training(batch_size=1, epochs=1))
+    assert found.complete
+
+
+def test_a_checkpoint_of_another_network_is_as_if_it_were_not_there():
+    shapes = Shapes(numeric=64, cardinalities=(), classes=3, size=(8, 8))
+    objective, training = NoTeacher().build(shapes), Training(batch_size=4, epochs=2)
+
+    def trained(width, checkpoint):
+        torch.manual_seed(0)
+        module = ConvNet(width=width, blocks=1).build(shapes, 3)
+        return fit_gradient(module, objective, pictures(12), pictures(12), training, checkpoint=checkpoint)
+
+    other = trained(4, None).checkpoint
+    assert equal(trained(8, other).state, trained(8, None).state)
