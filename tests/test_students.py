@@ -213,6 +213,8 @@ def test_a_written_graph_and_a_traced_one_decide_the_same(family, shapes):
         ("tcn", {"width": 4, "blocks": 2}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
         ("tcn", {"width": 4, "blocks": 2, "kernel": 4}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
         ("tcn", {"width": 4, "blocks": 0}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
+        ("gru", {"width": 4, "step": 1}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
+        ("gru", {"width": 4, "step": 3}, Shapes(numeric=40, cardinalities=(), classes=3, size=(2, 20))),
         ("textcnn", {"width": 4, "filters": 3}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=7)),
         ("textcnn", {"width": 4, "filters": 3}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=2)),
         ("embedding_bag", {"width": 4}, Shapes(numeric=0, cardinalities=(12,), classes=3, length=7)),

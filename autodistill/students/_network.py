@@ -70,6 +70,15 @@ class Core:
             pads=2 * list(layer.padding),
         )  # fmt: skip
 
+    def recurrent(self, op: str, given: Sequence[str], width: int) -> str:
+        """The last state [N, width] of a recurrent operator over ``given``: steps [T, N, C], then its weights."""
+        from onnx import helper
+
+        output = f"value{len(self._nodes)}"
+        node = helper.make_node(op, list(given), ["", output], hidden_size=width, linear_before_reset=1)
+        self._nodes.append(node)
+        return self.add("Squeeze", [output, self.constant("direction", np.array([0]))])
+
     def over(self, op: str, value: str, *axes: int) -> str:
         """A value without some axes: ``ReduceMean``, ``ReduceSum`` or ``ReduceMax`` over them."""
         return self.add(op, [value, self.constant(f"axes{axes}", np.array(axes))], keepdims=0)
