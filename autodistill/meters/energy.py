@@ -12,10 +12,9 @@ Anything of the form constant × time would be latency again, and is not offered
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field
 
 from autodistill.errors import ArtefactError
 from autodistill.meters import Absent, Bench
@@ -42,9 +41,7 @@ POWERCAP = Path("/sys/class/powercap")
 class Energy:
     """Energy a row, in µJ. ``tier`` modelled counts operations; measured asks a counter and never falls back."""
 
-    tier: Annotated[
-        Literal["modelled", "measured"], Field(description="counted from operations, or read off a counter")
-    ] = "modelled"
+    tier: Literal["modelled", "measured"] = "modelled"
 
     unit: ClassVar[str] = "µJ"
     limits: ClassVar[tuple[str, ...]] = ("at_most", "at_most_ratio")

@@ -1,8 +1,9 @@
 """The work of one inference, counted on the graph that ONNX Runtime executes (after its own fusions).
 
 Shapes and data types come from ONNX Runtime's profiler, which needs no shape inference and sees fused and quantised
-operators as they run; ``session.disable_prepacking`` keeps weights where it counts them. What a tree or a string
-look-up does depends on the row, so those are walked on real rows.
+operators as they run; ``session.disable_prepacking`` keeps weights where it counts them. Its layouts in blocks of 8 or
+16 channels are left out: they pad what they hold, each processor in its own way, and a count is of the model. What a
+tree or a string look-up does depends on the row, so those are walked on real rows.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import onnxruntime
 
 from autodistill.errors import ArtefactError
 from autodistill.runtime import graph, session, trees
@@ -121,6 +123,7 @@ def _profile(path: Path, rows: "Features", batch: int) -> list[dict[str, Any]]:
         opened = session.open(
             path,
             settings={"session.disable_prepacking": "1"},
+            graph_optimization_level=onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
             enable_profiling=True,
             profile_file_prefix=str(Path(folder) / "profile"),
         )
