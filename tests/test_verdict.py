@@ -9,6 +9,7 @@ from audit_rows import check, meter, policy
 
 from autodistill import verdict
 from autodistill.records import Finding, Outcome, Reading
+from autodistill.report import sentence
 
 
 def finding(outcome: Outcome, **more: Any) -> Finding:
@@ -157,3 +158,22 @@ def test_pairs_of_groups() -> None:
     assert verdict.pairs(("a", "b", "c"), "b") == (("a", "b"), ("c", "b"))
     assert verdict.pairs(("a",)) == ()
     assert verdict.pairs(("a", "b", "(unknown)")) == (("a", "b"), ("(unknown)", "rest"))
+
+
+@pytest.mark.parametrize(
+    ("note", "why"),
+    [
+        ("largest of 3 losses, biased upwards", []),
+        ("largest of 3 losses, biased upwards; 2 clusters, under n_min 30", ["2 clusters, under n_min 30"]),
+        ("", []),
+    ],
+)
+def test_why_an_interval_inside_its_limit_is_no_pass_is_told_where_it_is_known(note: str, why: list[str]) -> None:
+    """The terminal's sentence and the page's say the same, and neither ends in a "but" with nothing behind it."""
+    one = finding("INCONCLUSIVE", low=0.0, high=0.015, note=note)
+    assert verdict.inside(one)
+    assert verdict.reasons(one) == why
+    said = verdict.judge([one]).sentence
+    assert f"({'; '.join(why)})" in said if why else "(" not in said
+    page = sentence(one)
+    assert f"(the interval is inside it, but {'; '.join(why)})" in page if why else "but" not in page

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from autodistill import verdict
 from autodistill.records import Finding
 from autodistill.report import numbers
 
@@ -254,9 +255,8 @@ def outcome(finding: Finding) -> str:
         words += f"; {rows_needed(finding)}"
     if finding.outcome == "INCONCLUSIVE" and finding.split == "device" and "; " in finding.note:
         words += f" ({finding.note.partition('; ')[2]})"
-    if inside(finding) and finding.note:
-        reasons = [part for part in finding.note.split("; ") if not part.startswith("largest of")]
-        words += f" (the interval is inside it, but {'; '.join(reasons)})"
+    if inside(finding) and verdict.reasons(finding):
+        words += f" (the interval is inside it, but {'; '.join(verdict.reasons(finding))})"
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} and finding.note and finding.estimate is not None:
         words += f" ({finding.note})"
     return words
@@ -264,9 +264,7 @@ def outcome(finding: Finding) -> str:
 
 def inside(finding: Finding) -> bool:
     """Whether the interval is inside an upper limit, and something else keeps the test from passing."""
-    if finding.outcome != "INCONCLUSIVE" or finding.split == "device" or finding.limit_kind == "at_least":
-        return False
-    return finding.high is not None and finding.limit is not None and finding.high < finding.limit
+    return finding.split != "device" and verdict.inside(finding)
 
 
 def leans(finding: Finding) -> bool:

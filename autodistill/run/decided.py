@@ -8,14 +8,13 @@ from autodistill import verdict
 from autodistill.records import Entry, Finding, Verdict, plain
 from autodistill.run.ordered import Certification, Tested
 
-UNNAMED = "units of the target"
 ERRORS = {"rmse": "root mean squared error", "mae": "mean absolute error"}
 
 
 def decide(found: Certification, entries: Sequence[Entry], unit: str = "") -> Verdict:
     """The verdict of a whole run; ``unit`` is a regression's, where its file names one."""
     if found.chosen is not None:
-        sentence = _accepted(found, found.chosen, unit or UNNAMED)
+        sentence = _accepted(found, found.chosen, unit or verdict.TARGET["target"])
         return Verdict(decision="PASS", because=_because(found.chosen), sentence=sentence)
     if found.refused:
         return Verdict(decision="INCONCLUSIVE", sentence=f"No student was tested on the audit split: {found.refused}.")

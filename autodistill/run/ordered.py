@@ -102,9 +102,9 @@ class Certification:
 def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry, float]], int]:
     """The smallest students that are likely enough to pass, safest first, and how many were examined.
 
-    One that decides every row of the search split as a smaller one on the list does stays off it: it differs in scores
-    at most, and would share the level. From readings and search-split findings only: whatever else an entry carries is
-    not looked at.
+    One that decides every row of the search split as a smaller one on the list does stays off it: on these rows it
+    differs in scores at most, and would share the level. From readings and search-split findings only: whatever else an
+    entry carries is not looked at.
     """
     able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
     able = [entry for entry in able if may_be_chosen(entry, bench)]

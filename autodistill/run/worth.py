@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from autodistill import verdict
 from autodistill.jobs import Workshop
 from autodistill.run import beside, rates
 from autodistill.run.attributing import Attributed
@@ -29,7 +30,7 @@ def worth(
     student = beside.wrong(shop, beside.audit_predictions(shop, candidate))
     alone, teacher = beside.wrong(shop, twin.predictions), beside.wrong(shop, shop.teacher_predictions("audit"))
     gain = rates.difference(alone, student, shop.policy.alpha)
-    words = _of_classes(gain) if shop.dataset.classes else _of_numbers(gain, unit or "units of the target")
+    words = _of_classes(gain) if shop.dataset.classes else _of_numbers(gain, unit or verdict.TARGET["target"])
     return {
         "student_loss": rates.difference(student, teacher, shop.policy.alpha)["estimate"],
         "twin_loss": rates.difference(alone, teacher, shop.policy.alpha)["estimate"],

@@ -1,6 +1,6 @@
 """Findings against a policy: what is stated, what follows, which candidates come first."""
 
-from autodistill.verdict.judging import constraints, judge, meters, reading
+from autodistill.verdict.judging import TARGET, constraints, inside, judge, meters, reading, reasons
 from autodistill.verdict.ordering import Step, choose, fallback, front
 from autodistill.verdict.screening import further, screened
 from autodistill.verdict.statements import ALWAYS, REST, UNKNOWN, Line, constraint_names, count, lines, pairs
@@ -8,6 +8,7 @@ from autodistill.verdict.statements import ALWAYS, REST, UNKNOWN, Line, constrai
 __all__ = [
     "ALWAYS",
     "REST",
+    "TARGET",
     "UNKNOWN",
     "Line",
     "Step",
@@ -18,10 +19,12 @@ __all__ = [
     "fallback",
     "front",
     "further",
+    "inside",
     "judge",
     "lines",
     "meters",
     "pairs",
     "reading",
+    "reasons",
     "screened",
 ]

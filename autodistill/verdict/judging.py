@@ -57,14 +57,18 @@ def _words(finding: Finding) -> str:
     if finding.outcome in {"INSUFFICIENT", "NOT_APPLICABLE"} or finding.estimate is None or finding.limit is None:
         return f"{subject}: {finding.note}" if finding.note else subject
     measured = f"{_number(finding.estimate, finding.unit)} against a limit of {_number(finding.limit, finding.unit)}"
-    parts = finding.note.split("; ")[1 if finding.split == "device" else 0 :]  # a reading's note begins with its method
-    reasons = [part for part in parts if not part.startswith("largest of")]
-    why = f" ({'; '.join(reasons)})" if _inside(finding) and reasons else ""
+    why = f" ({'; '.join(reasons(finding))})" if inside(finding) and reasons(finding) else ""
     return f"{subject}, {measured}{why}"
 
 
-def _inside(finding: Finding) -> bool:
-    """Whether the interval is inside the limit and the outcome no PASS: then its note has the reason."""
+def reasons(finding: Finding) -> list[str]:
+    """What a finding's note says of its outcome: a reading's begins with how it was read, which is none."""
+    parts = finding.note.split("; ")[1 if finding.split == "device" else 0 :]
+    return [part for part in parts if part and not part.startswith("largest of")]
+
+
+def inside(finding: Finding) -> bool:
+    """Whether the interval is inside an upper limit and the outcome no PASS: then ``reasons`` say why."""
     if finding.outcome != "INCONCLUSIVE" or finding.limit_kind == "at_least":
         return False
     return finding.high is not None and finding.limit is not None and finding.high < finding.limit
