@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from autodistill import shelf
 from autodistill.jobs import encoded as room
-from autodistill.jobs import shelf
 from autodistill.jobs.encoded import encoded
 
 
@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_nothing_and_stops_nothing(
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room.os, "fsync", full)
+    monkeypatch.setattr(shelf.os, "fsync", full)
     (found,) = encoded(loans(2).encoding, "matrix", dataset, "train", tmp_path)
     np.testing.assert_array_equal(found, loans(2).encoding.apply_matrix(dataset.rows("train")))
     assert [path.suffix for path in (tmp_path / "rows").iterdir()] == [".lock"]
@@ -128,8 +128,8 @@ def test_a_full_disk_leaves_nothing_and_stops_nothing(
 
 @pytest.mark.usefixtures("large")
 def test_two_workers_make_them_once(loans: Any, dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written, write = [], room._write
-    monkeypatch.setattr(room, "_write", lambda where, *rest: (written.append(where), write(where, *rest)))
+    written, write = [], shelf._write
+    monkeypatch.setattr(shelf, "_write", lambda where, *rest: (written.append(where), write(where, *rest)))
     encoding = loans(2).encoding
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: encoded(encoding, "split", dataset, "train", tmp_path), range(2)))

@@ -144,7 +144,7 @@ FILES: list[tuple[str, bytes | None, list[str]]] = [
     ("t.csv.gz", gzip.compress(CSV, mtime=0)[:-12], ["cut off"]),
     ("t.parquet", CSV, ["not a Parquet file"]),
     ("t.parquet", b"PAR1" + b"\x00" * 40, ["repair the file"]),
-    ("t.xlsx", CSV, ["not a table that can be read", "save it as .parquet or .csv"]),
+    ("t.xlsx", CSV, ["not a table that can be read", "save it as .parquet, .arrow or .csv"]),
     ("t.csv", None, ["no such file"]),
 ]
 

@@ -12,7 +12,7 @@ from PIL import Image as Pictures
 from autodistill import data
 from autodistill.data import DataSpec, digest, modal, table
 from autodistill.errors import TableError
-from autodistill.inputs import image
+from autodistill.inputs import _moments
 from autodistill.inputs.audio import Audio, mel_filters
 from autodistill.inputs.image import Image
 from autodistill.inputs.series import Series
@@ -59,8 +59,8 @@ def test_a_spectrogram_is_what_numpy_makes_of_the_wave():
 def test_many_pictures_are_scaled_as_few_are(shape, monkeypatch):
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     found = []
-    for whole in (image.WHOLE, 4 * pixels.nbytes // 5):
-        monkeypatch.setattr(image, "WHOLE", whole)
+    for whole in (_moments.WHOLE, 4 * pixels.nbytes // 5):
+        monkeypatch.setattr(_moments, "WHOLE", whole)
         found.append(Image(column="x").fit({"x": pixels}, np.zeros(50), ()).apply({"x": pixels})[0])
     np.testing.assert_allclose(found[1], found[0], atol=1e-6)
     np.testing.assert_allclose(found[1].std(axis=(0, 2, 3)), 1.0, atol=1e-5)

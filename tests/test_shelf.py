@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 from test_encoded import dataset, large
 
-from autodistill.jobs import shelf
+from autodistill import shelf
 from autodistill.jobs.encoded import encoded, followed
 
 __all__ = ["dataset", "large"]

@@ -29,9 +29,9 @@ class Place:
     def __str__(self) -> str:
         return f"{self.file}, column {self.column!r}"
 
-    def rows(self, wrong: npt.NDArray[np.bool_]) -> str:
-        """With the first rows for which ``wrong`` holds."""
-        at = np.flatnonzero(wrong)
+    def rows(self, wrong: npt.NDArray[np.bool_], first: int = 0) -> str:
+        """With the first rows for which ``wrong`` holds, of those from ``first`` on."""
+        at = first + np.flatnonzero(wrong)
         named = ", ".join(str(row) for row in at[:3])
         return f"{self}, row{'s' if len(at) > 1 else ''} {named}{', …' if len(at) > 3 else ''}"
 

@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autodistill.data import columns, digest, modal, split
+from autodistill.data import columns, digest, modal, split, wide
 from autodistill.data.asked import DataSpec
 from autodistill.data.columns import Place
 from autodistill.data.features import features, leaks
 from autodistill.data.groups import groups
-from autodistill.data.table import read
+from autodistill.data.table import source
 from autodistill.data.target import Target, target
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
-from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray
+from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, batches
 
 
 def fingerprint(path: Path, without: str | None = None) -> str:
@@ -26,9 +26,9 @@ def fingerprint(path: Path, without: str | None = None) -> str:
 
     Raises ``TableError``.
     """
-    table = read(path)
-    names = sorted(name for name in table.column_names if name != without)
-    return digest.together(digest.rows({name: table[name] for name in names}), names)
+    opened = source(path)
+    names = sorted(name for name in opened.names if name != without)
+    return digest.together(wide.content(opened, names), names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +62,28 @@ def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
     ``row_id`` column, or the rows' places in the file, from 0. Raises ``TableError``. ``deal`` decides the splits.
     """
     file = str(spec.table)
-    table = read(spec.table)
-    part = _parts(spec, table.column_names)
+    opened = source(spec.table)
+    part = _parts(spec, list(opened.names))
+    names = sorted(n for n in opened.names if n != spec.split)
+    one = modal.column(spec.input) is not None
+    notes: tuple[str, ...]
+    if one and opened.bytes >= wide.LEAST:
+        table = opened.table([n for n in opened.names if n in _beside(spec)])
+    else:
+        opened = opened.in_memory()
+        table = opened.table()
     wanted = target(table[spec.target], spec, Place(file, spec.target))
     attributes, group_notes = groups(table, spec.groups, file)
-    if modal.column(spec.input) is None:
-        kept, notes = features(table, [n for n in table.column_names if n not in part], file)
+    # Of all columns, whatever their part: an audited row stays the same row when the experiment file changes.
+    if one:
+        content, notes = wide.content(opened, names), ()
+        kept = wide.read(opened, spec.input, content)
     else:
-        kept, notes = modal.read(table, spec.input, spec.table), ()
-    keys = _keys(table, kept, wanted, spec)
+        kept, notes = features(table, [n for n in table.column_names if n not in part], file)
+        content = digest.rows({name: table[name] for name in names})
+    keys = _keys(content, kept, wanted)
     entity = None if spec.entity is None else _entity(table[spec.entity], Place(file, spec.entity))
     units = split.units([keys.same] if entity is None else [keys.same, entity])
-    names = sorted(n for n in table.column_names if n != spec.split)
     keyed = Keyed(
         content=keys.row,
         same=keys.same,
@@ -90,7 +100,7 @@ def load(spec: DataSpec, seed: int = 0, deal: Deal = at_once) -> Dataset:
         chosen[inside], keys.same[inside], keys.features[inside], None if entity is None else entity[inside]
     )
     _refuse_unusable(chosen, wanted, counts, file)
-    determined = leaks(kept, wanted.y, wanted.classes, file) if modal.column(spec.input) is None else ()
+    determined = () if one else leaks(kept, wanted.y, wanted.classes, file)
     rank = np.argsort(digest.keys(keys.row), kind="stable")
     splits = {name: rank[chosen[rank] == at] for at, name in enumerate(SPLITS)}
     return Dataset(
@@ -148,12 +158,20 @@ def _parts(spec: DataSpec, names: list[str]) -> Mapping[str, str]:
     return part
 
 
-def _keys(table: pa.Table, kept: Features, wanted: Target, spec: DataSpec) -> _Keys:
-    # Of all columns, whatever their part: an audited row stays the same row when the experiment file changes.
-    whole = {n: table[n] for n in table.column_names if n != spec.split}
-    seen = {n: pa.chunked_array([modal.cells(v)]) for n, v in kept.items()}
-    both = digest.labelled(seen, pa.chunked_array([pa.array(wanted.y)]))
-    return _Keys(digest.rows(whole), *(digest.keys(one) for one in both))
+def _beside(spec: DataSpec) -> set[str]:
+    """The columns with a part of their own: all that is read whole where the input is one large column."""
+    named = {spec.target, spec.weights, spec.entity, spec.row_id, *(group.column for group in spec.groups)}
+    return {name for name in (*named, spec.split) if isinstance(name, str)}
+
+
+def _keys(content: npt.NDArray[np.void], kept: Features, wanted: Target) -> _Keys:
+    label, parts, at = pa.chunked_array([pa.array(wanted.y)]), [], 0
+    for some in batches(kept, digest.BYTES):
+        seen = {name: pa.chunked_array([modal.cells(values)]) for name, values in some.items()}
+        many = len(next(iter(seen.values())))
+        parts.append(digest.labelled(seen, label.slice(at, many)))
+        at += many
+    return _Keys(content, *(digest.keys(np.concatenate(one)) for one in zip(*parts, strict=True)))
 
 
 def _dealer(

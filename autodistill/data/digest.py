@@ -129,6 +129,10 @@ def _cells(column: pa.ChunkedArray) -> pa.Array:
     elif isinstance(kind, pa.FixedShapeTensorType):
         values = np.ascontiguousarray(flat.to_numpy_ndarray())
         text = pa.array([hashlib.sha256(one.data).hexdigest().encode() for one in values], pa.large_binary())
+    elif pa.types.is_fixed_size_binary(kind) and not flat.null_count:
+        view, size = memoryview(flat.buffers()[1]), kind.byte_width
+        starts = range(flat.offset * size, (flat.offset + len(flat)) * size, size)
+        text = pa.array([hashlib.sha256(view[i : i + size]).hexdigest().encode() for i in starts], pa.large_binary())
     elif pa.types.is_nested(kind) or pa.types.is_null(kind):
         text = pa.array([_text(value) for value in flat.to_pylist()], pa.large_binary())
     else:

@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from autodistill.data import columns, modal
+from autodistill.data import columns, modal, wide
 from autodistill.data.columns import Place
-from autodistill.data.table import read
+from autodistill.data.table import source
 from autodistill.errors import TableError
 from autodistill.plugins import suggest
 from autodistill.records import Features
@@ -52,13 +52,15 @@ def rows(path: Path, inputs: Mapping[str, str], asked: tuple[str, Mapping[str, A
     Other columns are ignored; ``asked`` is the modality that it was made for. Raises ``TableError`` where a column is
     missing or is no number where one is due.
     """
-    table = read(path)
+    opened = source(path)
     if modal.column(asked) is not None:
-        return modal.read(table, asked, path)
+        return wide.read(opened, asked)
     found: dict[str, npt.NDArray[Any]] = {}
+    for name in inputs:
+        if name not in opened.names:
+            raise TableError(f"no column {name!r}", where=str(path), do=suggest(name, opened.names))
+    table = opened.table(list(inputs))
     for name, kind in inputs.items():
-        if name not in table.column_names:
-            raise TableError(f"no column {name!r}", where=str(path), do=suggest(name, table.column_names))
         place = Place(str(path), name)
         columns.kind(table[name], place)
         text = kind == "string"

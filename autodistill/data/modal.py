@@ -33,15 +33,19 @@ def read(table: pa.Table, asked: tuple[str, Mapping[str, Any]], path: Path) -> F
     name = str(column(asked))
     if name not in table.column_names:
         raise TableError(f"no column {name!r} (input)", where=str(path), do=suggest(name, table.column_names))
-    cells = table[name]
-    if cells.null_count:
-        missing = np.asarray(cells.is_null().to_numpy())
-        where = Place(str(path), name).rows(missing)
-        raise TableError("cells are missing", where=where, do="fill them or drop the rows")
+    cells, place = table[name], Place(str(path), name)
+    refuse_missing(cells, place)
     modality = plugins.build("inputs", kind, options)
     if not hasattr(modality, "read"):
         return {name: strings(cells)}
-    return {name: modality.read(cells, str(Place(str(path), name)), path.parent)}
+    return {name: modality.read(cells, str(place), path.parent)}
+
+
+def refuse_missing(cells: pa.ChunkedArray, place: Place, first: int = 0) -> None:
+    """TableError with the rows that are missing among those from ``first`` on."""
+    if cells.null_count:
+        where = place.rows(np.asarray(cells.is_null().to_numpy()), first)
+        raise TableError("cells are missing", where=where, do="fill them or drop the rows")
 
 
 def cells(values: npt.NDArray[Any]) -> pa.Array:

@@ -1,8 +1,11 @@
 """Modalities: what turns columns of the table into tensors.
 
 A modality is one file with one frozen dataclass; ``fit(features, y, classes)`` gives an ``Encoding``. One that takes
-its input from a single column names it in a field ``column``, and ``read(cells, where, folder)`` decodes that column's
-Arrow cells to one array [N, ...] of uint8, float32 or (text) object, or raises ``TableError`` with the row.
+its input from a single column names it in a field ``column``, and ``read(cells, where, folder, first)`` decodes Arrow
+cells of that column, the rows from ``first`` on, to one array [n, ...] of uint8, float32 or (text) object, or raises
+``TableError`` with the row. A large column is decoded some rows at a time and mapped from a file: what ``fit`` is given
+may be a ``Column``, of which no more should be in memory than ``pieces`` of it. Where cells only name what they stand
+for (paths), ``behind(cells, where, folder)`` is a digest of that.
 
 An encoding *is* an ONNX graph fitted on the train split. Training tensors are that graph's own output, and the graph
 goes into every artefact, so there is no second implementation of the preparation that could drift.
@@ -14,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from autodistill.records import Features, FloatArray, IntArray, digest
+from autodistill.records import Features, FloatArray, IntArray, batches, digest
 
 Form = Literal["split", "matrix"]
 Modality = Literal["table", "image", "text", "audio", "series"]
@@ -136,4 +139,7 @@ def _session(model: bytes) -> Any:
 
 def _outputs(model: bytes, features: Features) -> dict[str, Any]:
     session = _session(model)
-    return dict(zip(session.outputs, session.run(session.feed(features)), strict=True))
+    read = {name: features[name] for name in session.inputs if name in features}
+    parts = [session.run(session.feed(some)) for some in batches(read)]
+    found = parts[0] if len(parts) == 1 else [np.concatenate(one) for one in zip(*parts, strict=True)]
+    return dict(zip(session.outputs, found, strict=True))

@@ -9,15 +9,17 @@ from autodistill.errors import TableError
 ONE_SHAPE = "give every row an array of one shape"
 
 
-def arrays(cells: pa.ChunkedArray, where: str) -> npt.NDArray[np.number]:
-    """The cells as one array [N, ...] (uint8 as it is, other numbers as float32); TableError with the first odd row."""
-    parts = [_part(chunk, where, at) for chunk, at in zip(cells.chunks, _starts(cells), strict=True) if len(chunk)]
+def arrays(cells: pa.ChunkedArray, where: str, first: int = 0) -> npt.NDArray[np.number]:
+    """The cells as one array [N, ...] (uint8 as it is, other numbers as float32); TableError with the first odd row,
+    where the first of these is the row ``first`` of the table."""
+    starts = (first + start for start in _starts(cells))
+    parts = [_part(chunk, where, at) for chunk, at in zip(cells.chunks, starts, strict=True) if len(chunk)]
     shapes = {part.shape[1:] for part in parts}
     if len(shapes) != 1:
         raise TableError(f"its rows have the shapes {sorted(shapes)}", where=where, do=ONE_SHAPE)
     if any(part.dtype != np.uint8 for part in parts):
         parts = [part.astype(np.float32, copy=False) for part in parts]
-    for start, part in zip(np.cumsum([0, *map(len, parts)]), parts, strict=False):
+    for start, part in zip(np.cumsum([first, *map(len, parts)]), parts, strict=False):
         odd = [] if part.dtype == np.uint8 else ~np.isfinite(part.reshape(len(part), -1)).all(axis=1)
         if np.any(odd):
             row = int(start + np.flatnonzero(odd)[0])

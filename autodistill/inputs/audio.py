@@ -1,6 +1,6 @@
 """Sound in one column: waves of equal length become log-mel spectrograms inside the artefact."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -14,10 +14,10 @@ from autodistill.errors import TableError
 from autodistill.inputs import FEATURES, NUMERIC, Encoding, Modality
 from autodistill.inputs._cells import arrays
 from autodistill.inputs._front import Front
-from autodistill.records import Features, FloatArray
+from autodistill.inputs._moments import finished, joined
+from autodistill.records import Features, FloatArray, pieces
 
 FLOOR = 1e-6
-TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class Audio:
     window: Annotated[float, Field(gt=0, le=1, description="seconds of a frame")] = 0.025
     hop: Annotated[float, Field(gt=0, le=1, description="seconds from frame to frame")] = 0.010
 
-    def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:  # noqa: ARG002
+    def read(self, cells: pa.ChunkedArray, where: str, folder: Path, first: int = 0) -> npt.NDArray[Any]:  # noqa: ARG002
         """float32 [N, T]."""
-        found = arrays(cells, where).astype(np.float32, copy=False)
+        found = arrays(cells, where, first).astype(np.float32, copy=False)
         if found.ndim != 2:
             raise TableError(f"a wave has the shape {found.shape[1:]}", where=where, do="store [T], one channel")
         if found.shape[1] < round(self.window * self.rate):
@@ -54,9 +54,7 @@ class Audio:
         plain = Front(self.column, "float", (samples,))
         plain.add("Identity", [self._bands(plain)], NUMERIC)
         frames = 1 + (samples - round(self.window * self.rate)) // round(self.hop * self.rate)
-        found = _run(plain.model(NUMERIC, "float", (self.mels, frames)), self.column, waves)
-        mean = found.mean(axis=(0, 2), dtype=np.float64).astype(np.float32)[:, None]
-        spread = np.maximum(found.std(axis=(0, 2), dtype=np.float64), TINY).astype(np.float32)[:, None]
+        mean, spread = _moments(plain.model(NUMERIC, "float", (self.mels, frames)), self.column, waves)
 
         def scaled(front: Front, output: str = "") -> str:
             value = front.add("Sub", [self._bands(front), front.constant("/mean", mean)])
@@ -144,9 +142,17 @@ def mel_filters(mels: int, size: int, rate: int) -> FloatArray:
     return np.asarray(np.maximum(0, np.minimum(rise, fall)), np.float32)
 
 
-def _run(model: bytes, name: str, waves: FloatArray) -> FloatArray:
+def _moments(model: bytes, name: str, waves: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Mean and deviation [mels, 1] of the bands, over waves that may be in a file."""
     from autodistill import runtime
 
     session = runtime.open(model)
-    parts = [session.run({name: waves[at : at + 256]})[0] for at in range(0, len(waves), 256)]
-    return np.asarray(np.concatenate(parts))
+
+    def parts() -> Iterator[tuple[float, FloatArray, FloatArray]]:
+        for some in pieces(waves):
+            (found,) = session.run({name: np.ascontiguousarray(some)})
+            many, mean = found.size / found.shape[1], found.mean(axis=(0, 2), dtype=np.float64)
+            yield many, mean, found.var(axis=(0, 2), dtype=np.float64) * many
+
+    mean, spread = finished(*joined(parts()))
+    return mean[:, None], spread[:, None]

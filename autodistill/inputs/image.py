@@ -1,7 +1,8 @@
 """Images in one column: arrays, encoded bytes (PNG, JPEG) or paths beside the table; scaled by the train split."""
 
+import hashlib
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
@@ -15,10 +16,9 @@ from autodistill.errors import TableError
 from autodistill.inputs import FEATURES, NUMERIC, Encoding, Modality
 from autodistill.inputs._cells import arrays
 from autodistill.inputs._front import Front
+from autodistill.inputs._moments import moments
 from autodistill.records import Features
 
-TINY = 1e-6
-WHOLE = 64 << 20  # bytes of pictures whose mean is taken at once
 AT_ONCE = 2048  # pictures that are moved at a time
 
 
@@ -37,27 +37,32 @@ class Image:
         bool, Field(description="perturbed pictures may be mirrored, left to right (letters and digits should not be)")
     ] = False
 
-    def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:
+    def read(self, cells: pa.ChunkedArray, where: str, folder: Path, first: int = 0) -> npt.NDArray[Any]:
         """uint8 or float32 [N, H, W] or [N, H, W, C]. Paths are taken within ``folder`` alone."""
-        kind = cells.type
-        if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-            return self._decoded(cells.to_pylist(), where)
-        if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-            return self._decoded(
-                (_inside(folder, name, where, row) for row, name in enumerate(cells.to_pylist())), where
-            )
-        found = arrays(cells, where)
+        if pa.types.is_binary(cells.type) or pa.types.is_large_binary(cells.type):
+            return self._decoded(cells.to_pylist(), where, first)
+        if _are_paths(cells):
+            return self._decoded(_contents(cells, where, folder, first), where, first)
+        found = arrays(cells, where, first)
         if found.ndim not in (3, 4) or (found.ndim == 4 and found.shape[3] not in (1, 3, 4)):
             do = "store [H, W] or [H, W, C] with 1, 3 or 4 channels"
             raise TableError(f"an image has the shape {found.shape[1:]}", where=where, do=do)
         return found
 
+    def behind(self, cells: pa.ChunkedArray, where: str, folder: Path) -> str:
+        """The digest of all files that cells name, "" where they are the pictures themselves."""
+        if not _are_paths(cells):
+            return ""
+        sha = hashlib.sha256()
+        for content in _contents(cells, where, folder, 0):
+            sha.update(hashlib.sha256(content).digest())
+        return sha.hexdigest()
+
     def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
         """Means and deviations of the channels, over the train rows."""
         pixels = features[self.column]
-        deep = pixels[..., None] if pixels.ndim == 3 else pixels
-        mean, spread = _moments(deep)
-        height, width, channels = deep.shape[1:]
+        mean, spread = moments(pixels, rank=4)
+        height, width, channels = (*pixels.shape[1:], 1)[:3]
         size = (channels, height, width)
         kind = "uint8" if pixels.dtype == np.uint8 else "float"
 
@@ -103,12 +108,12 @@ class Image:
             seen[row, top : top + height, left : left + width] = mean
         return seen
 
-    def _decoded(self, data: Iterable[bytes], where: str) -> npt.NDArray[np.uint8]:
+    def _decoded(self, data: Iterable[bytes], where: str, first: int) -> npt.NDArray[np.uint8]:
         from PIL import Image as Pictures
         from PIL import UnidentifiedImageError
 
         found: list[npt.NDArray[np.uint8]] = []
-        for row, content in enumerate(data):
+        for row, content in enumerate(data, start=first):
             try:
                 picture = Pictures.open(io.BytesIO(content)).convert("RGB" if self.colour else "L")
             except (UnidentifiedImageError, OSError, Pictures.DecompressionBombError) as fault:
@@ -121,20 +126,6 @@ class Image:
                 what = f"a picture is {found[-1].shape[:2]}, the first is {found[0].shape[:2]}"
                 raise TableError(what, where=f"{where}, row {row}", do="give `size` to scale all of them")
         return np.stack(found)
-
-
-def _moments(deep: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Mean and deviation [C] of the channels; of many pictures in pieces, since numpy writes each pixel as 8 bytes."""
-    over = (0, 1, 2)
-    if deep.nbytes <= WHOLE:
-        mean, spread = deep.mean(axis=over, dtype=np.float64), deep.std(axis=over, dtype=np.float64)
-    else:
-        step = max(1, WHOLE * len(deep) // (8 * deep.nbytes))
-        parts = [deep[at : at + step] for at in range(0, len(deep), step)]
-        count = deep[..., 0].size
-        mean = np.sum([part.sum(axis=over, dtype=np.float64) for part in parts], axis=0) / count
-        spread = np.sqrt(np.sum([((part - mean) ** 2).sum(axis=over) for part in parts], axis=0) / count)
-    return mean.astype(np.float32), np.maximum(spread, TINY).astype(np.float32)
 
 
 def _moved(
@@ -158,6 +149,15 @@ def _moved(
     found = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
     moved = found.permute(0, 2, 3, 1).numpy().reshape(values.shape)
     return moved.round().astype(values.dtype) if values.dtype == np.uint8 else moved
+
+
+def _are_paths(cells: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type))
+
+
+def _contents(cells: pa.ChunkedArray, where: str, folder: Path, first: int) -> Iterator[bytes]:
+    """The bytes of the files that cells name, one after the other."""
+    return (_inside(folder, name, where, row) for row, name in enumerate(cells.to_pylist(), start=first))
 
 
 def _inside(folder: Path, name: str, where: str, row: int) -> bytes:

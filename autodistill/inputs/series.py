@@ -14,9 +14,8 @@ from autodistill.errors import TableError
 from autodistill.inputs import FEATURES, NUMERIC, Encoding, Modality
 from autodistill.inputs._cells import arrays
 from autodistill.inputs._front import Front
+from autodistill.inputs._moments import moments
 from autodistill.records import Features
-
-TINY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -30,9 +29,9 @@ class Series:
 
     column: Annotated[str, Field(description="the column: arrays [T] or [T, C] of one shape")]
 
-    def read(self, cells: pa.ChunkedArray, where: str, folder: Path) -> npt.NDArray[Any]:  # noqa: ARG002
+    def read(self, cells: pa.ChunkedArray, where: str, folder: Path, first: int = 0) -> npt.NDArray[Any]:  # noqa: ARG002
         """float32 [N, T] or [N, T, C]."""
-        found = arrays(cells, where).astype(np.float32, copy=False)
+        found = arrays(cells, where, first).astype(np.float32, copy=False)
         if found.ndim not in (2, 3):
             raise TableError(f"a series has the shape {found.shape[1:]}", where=where, do="store [T] or [T, C]")
         return found
@@ -40,10 +39,8 @@ class Series:
     def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
         """Means and deviations of the channels, over the train rows."""
         values = features[self.column]
-        deep = values[..., None] if values.ndim == 2 else values
-        mean = deep.mean(axis=(0, 1), dtype=np.float64).astype(np.float32)
-        spread = np.maximum(deep.std(axis=(0, 1), dtype=np.float64), TINY).astype(np.float32)
-        length, channels = deep.shape[1:]
+        mean, spread = moments(values, rank=3)
+        length, channels = (*values.shape[1:], 1)[:2]
 
         def scaled(front: Front) -> str:
             value = front.add("Reshape", [self.column, front.constant("/deep", np.array([-1, length, channels]))])

@@ -17,6 +17,11 @@ from autodistill.records.canonical import decode as decode
 from autodistill.records.canonical import digest as digest
 from autodistill.records.canonical import encode as encode
 from autodistill.records.canonical import plain as plain
+from autodistill.records.columns import Column as Column
+from autodistill.records.columns import batches as batches
+from autodistill.records.columns import in_file as in_file
+from autodistill.records.columns import pieces as pieces
+from autodistill.records.columns import take as take
 
 FORMAT = 1
 
@@ -35,9 +40,10 @@ LIMIT_KINDS: tuple[LimitKind, ...] = ("at_most", "at_least", "grows_by_at_most",
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """A table in memory, with its four splits.
+    """A table with its four splits.
 
-    ``features`` maps a column to float32 [N] (NaN is missing) or to object [N] of str ("" is missing); ``y`` is
+    ``features`` maps a column to float32 [N] (NaN is missing), to object [N] of str ("" is missing), or of an input of
+    one column to [N, ...]; one that is large is a ``Column`` in a file. All else is in memory: ``y`` is
     int64 [N] class codes (float64 for regression, where ``classes`` is empty); ``groups`` maps an attribute to object
     [N] of str ("" is unknown); ``splits`` maps a split to int64 row positions; ``digests`` has ``table`` and one
     for each split (over its rows' content, in order of content). ``units`` int64 [N] numbers what may not be torn
@@ -62,9 +68,9 @@ class Dataset:
     notes: tuple[str, ...] = ()
 
     def rows(self, split: str) -> Features:
-        """The feature columns of one split."""
+        """The feature columns of one split: copies, or where a column is in a file what reads its rows."""
         at = self.splits[split]
-        return {name: column[at] for name, column in self.features.items()}
+        return {name: take(column, at) for name, column in self.features.items()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VERSION = str(onnxruntime.__version__)
 CHUNK = 4096  # rows a call when whole splits are scored
+BYTES = 64 << 20  # of those rows, where they are wide
 QUIET = 4  # fatal only: what matters comes back as an exception
 PREFIX = "probability_"
 VALUE = "prediction"  # what a regression answers with
@@ -82,7 +83,7 @@ class Session:
                 do=f"give a table with the columns {', '.join(self.inputs)}",
             )
         at = slice(None) if rows is None else rows
-        return {name: self._column(name, np.asarray(features[name])[at]) for name in self.inputs}
+        return {name: self._column(name, np.asarray(features[name][at])) for name in self.inputs}
 
     def _column(self, name: str, column: npt.NDArray[Any]) -> npt.NDArray[Any]:
         kind = self.inputs[name]
@@ -122,7 +123,8 @@ class Session:
 
     def _columns(self, features: "Features", names: list[str], what: str, chunk: int) -> "FloatArray":
         rows = len(next(iter(features.values()))) if features else 0
-        step = self.fixed_batch or chunk
+        wide = sum(features[name].nbytes for name in self.inputs if name in features) // max(1, rows)
+        step = self.fixed_batch or min(chunk, max(1, BYTES // max(1, wide)))
         parts = [np.zeros((0, len(names)), np.float32)]
         for start in range(0, rows, step):
             found = self.run(self.feed(features, slice(start, start + step)), names)
