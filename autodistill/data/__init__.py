@@ -5,7 +5,7 @@ from autodistill.data.dataset import fingerprint, load
 from autodistill.data.features import rows
 from autodistill.data.modal import restored, stored
 from autodistill.data.outside import Asked, Outside, outside, question
-from autodistill.data.table import read
+from autodistill.data.table import read, source
 from autodistill.data.transfer import Transfer, transfer
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "read",
     "restored",
     "rows",
+    "source",
     "stored",
     "transfer",
 ]

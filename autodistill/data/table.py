@@ -210,7 +210,7 @@ class _Whole(Source):
         return self.whole.select(list(names))
 
     def _batches(self, names: tuple[str, ...], step: int) -> Iterator[pa.Table]:
-        return (self.whole.slice(at, step) for at in range(0, self.rows, step))
+        return (self._table(names).slice(at, step) for at in range(0, self.rows, step))
 
 
 def _csv(path: Path) -> pa.Table:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from autodistill.data import digest, modal
 from autodistill.data.features import rows
 from autodistill.errors import TableError
-from autodistill.records import SPLITS, Dataset, Features
+from autodistill.records import SPLITS, Dataset, Features, batches, take
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ def transfer(path: Path, asked: tuple[str, Mapping[str, Any]], dataset: Dataset)
             shapes = f"{found[name].shape[1:]}, those of the table {column.shape[1:]}"
             raise TableError(f"its rows of {name!r} have the shape {shapes}", where=str(path), do="make them alike")
     judged = np.concatenate([dataset.splits[name] for name in SPLITS if name != "train"])
-    known = _keys({name: column[judged] for name, column in dataset.features.items()})
+    known = _keys({name: take(column, judged) for name, column in dataset.features.items()})
     mine = _keys(found)
     fresh = ~np.isin(mine, known)
     if not fresh.any():
@@ -44,14 +44,19 @@ def transfer(path: Path, asked: tuple[str, Mapping[str, Any]], dataset: Dataset)
     if not fresh.all():
         notes.append(f"{(~fresh).sum():,} rows of {path.name} are left out: they stand in a split that is judged")
     return Transfer(
-        features={name: column[fresh] for name, column in found.items()},
+        features={name: take(column, fresh) for name, column in found.items()},
         digest=digest.together(_digests(found)[fresh], sorted(found)),
         notes=tuple(notes),
     )
 
 
 def _digests(features: Features) -> npt.NDArray[np.void]:
-    return digest.rows({name: pa.chunked_array([modal.cells(column)]) for name, column in features.items()})
+    return np.concatenate(
+        [
+            digest.rows({name: pa.chunked_array([modal.cells(column)]) for name, column in some.items()})
+            for some in batches(features, digest.BYTES)
+        ]
+    )
 
 
 def _keys(features: Features) -> npt.NDArray[np.uint64]:

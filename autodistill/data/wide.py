@@ -25,8 +25,8 @@ from autodistill.records import digest as address
 from autodistill.records.columns import Numbers, Texts
 
 LEAST = 256 << 20
-"""Bytes of cells, or of what they are decoded to, from which a column is mapped. Fewer fit three times over, as a copy of
-each split needs, into what importing PyTorch takes; and reading them back from a file costs a tenth of a second."""
+"""Bytes of cells, or of what they are decoded to, from which a column is mapped. Fewer fit into the memory of whatever
+can import PyTorch, with a copy of each split; mapped, each look at a split would gather its rows anew."""
 
 FORMAT = 1
 KEPT = "decoded"
@@ -41,8 +41,8 @@ def content(source: Source, names: Sequence[str]) -> npt.NDArray[np.void]:
 
 
 def read(source: Source, asked: Asked, rows: npt.NDArray[np.void] | None = None) -> Features:
-    """{column: [N, ...]} of the one column that is the input, decoded by its modality: an array, or from ``LEAST`` bytes
-    on a ``Column`` in a file. ``rows`` are the digests of rows that it is kept by (None: of the column's own cells).
+    """{column: [N, ...]} of the one column that is the input, decoded by its modality: an array, or from ``LEAST``
+    bytes on a ``Column`` in a file. ``rows`` are digests of the rows, to keep it by (None: of the column's own cells).
     Raises ``TableError``."""
     kind, options = asked
     name, place = str(modal.column(asked)), str(Place(str(source.path), str(modal.column(asked))))

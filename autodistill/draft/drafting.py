@@ -198,8 +198,7 @@ def _input(looked: Looked, choices: Choices, teacher: Taught) -> tuple[str, dict
 
 def _shape(path: Path, name: str) -> str:
     """Of a column of arrays or bytes: encoded pictures, arrays of rank 2 or more a cell, or series."""
-    cells = data.read(path)[name]
-    kind = str(cells.type)
+    kind = str(data.source(path).schema.field(name).type)
     if "binary" in kind:
         return "image"
     return "image" if kind.count("list<") > 1 or kind.count(",") > 1 else "series"

@@ -12,6 +12,8 @@ import pyarrow as pa
 from autodistill import data
 from autodistill.data import columns
 from autodistill.data.columns import Place
+from autodistill.data.table import Source
+from autodistill.data.wide import LEAST
 from autodistill.errors import TableError
 from autodistill.records import ObjectArray
 
@@ -84,13 +86,29 @@ class Looked:
 
 def look(path: Path) -> Looked:
     """Read a table and look at each column. Raises ``TableError`` where there is no such table."""
-    table = data.read(path)
-    seen = tuple(_column(table[name], name, str(path)) for name in table.column_names)
-    return Looked(path=path, rows=table.num_rows, columns=seen)
+    opened = data.source(path)
+    if opened.bytes < LEAST:
+        opened = opened.in_memory()
+    seen = tuple(_column(*_cells(opened, name), name, str(path)) for name in opened.names)
+    return Looked(path=path, rows=opened.rows, columns=seen)
 
 
-def _column(cells: pa.ChunkedArray, name: str, file: str) -> Column:
-    place, missing = Place(file, name), cells.null_count
+def _cells(opened: Source, name: str) -> tuple[pa.ChunkedArray, int]:
+    """A column's cells, and how many are missing; of arrays and bytes, which may be large, some of the cells."""
+    kind = opened.schema.field(name).type
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if not (binary or pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType)):
+        cells = opened.table([name])[name]
+        return cells, cells.null_count
+    missing, found = 0, None
+    for some in opened.batches([name]):
+        missing += some[name].null_count
+        found = some[name] if found is None or found.null_count == len(found) else found
+    return found, missing
+
+
+def _column(cells: pa.ChunkedArray, missing: int, name: str, file: str) -> Column:
+    place = Place(file, name)
     try:
         kind = columns.kind(cells, place)
     except TableError as fault:

@@ -123,7 +123,7 @@ def _estimator(said: str, asked: Asked) -> Taught:
 
 def _predictions(path: Path, asked: Asked) -> Taught:
     """A table of what a teacher said: a column for each class, one of probabilities of the positive, or numbers."""
-    names = data.read(path).column_names
+    names = list(data.source(path).names)
     own = path.resolve() == asked.table.resolve()
     options: dict[str, Any] = {"table": str(path)}
     if not own:

@@ -24,7 +24,7 @@ def perturbed(rows: Features, many: int, jitter: float, seed: int, modality: Any
         if hasattr(modality, "perturbed"):
             found[name] = modality.perturbed(column[at], jitter, stream)
         else:
-            found[name] = _moved(column, at, jitter, stream)
+            found[name] = _moved(np.asarray(column), at, jitter, stream)
     return found
 
 

@@ -20,7 +20,7 @@ from autodistill.jobs.files import write
 from autodistill.jobs.perturbed import perturbed
 from autodistill.jobs.workshop import Workshop
 from autodistill.losses import teacher_logits
-from autodistill.records import Candidate, Features, FloatArray, canonical, digest, encode
+from autodistill.records import Candidate, Features, FloatArray, canonical, digest, encode, pieces
 from autodistill.space import Training
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def further(training: Training, shop: Workshop) -> Features | None:
     return {name: np.concatenate([part[name] for part in parts]) for name in train}
 
 
+    if len(parts) == 1:
+        return parts[0]  # rows without label may be in a file, and stay there
 def labels(features: Features, shop: Workshop) -> FloatArray:
     """The logits [n, C] of the teacher's artefact on raw rows (its values for regression)."""
 
@@ -63,7 +65,7 @@ def labels(features: Features, shop: Workshop) -> FloatArray:
         session = runtime.open(shop.teacher.onnx or b"")
         if shop.dataset.classes:
             return teacher_logits(session.probabilities(features))
-        return np.asarray(session.run(session.feed(features), ["prediction"])[0], np.float32).reshape(-1, 1)
+        return session.scores(features)
 
     return _kept("labels", [shop.teacher.digest, digest(shop.teacher.onnx or b""), _content(features)], said, shop)
 
@@ -153,6 +155,9 @@ def _content(features: Mapping[str, Any]) -> str:
     """The digest of raw rows: of names, types and shapes, and of every byte."""
     sha = hashlib.sha256(encode([[name, str(cells.dtype), cells.shape] for name, cells in features.items()]))
     for cells in features.values():
-        texts = "\0".join(map(str, cells)).encode() if cells.dtype == object else np.ascontiguousarray(cells).data
-        sha.update(texts)
+        if cells.dtype == object:
+            sha.update("\0".join(map(str, cells)).encode())
+        else:
+            for some in pieces(cells):
+                sha.update(np.ascontiguousarray(some).data)
     return sha.hexdigest()

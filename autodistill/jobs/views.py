@@ -14,7 +14,7 @@ from autodistill import runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.jobs.files import keep
 from autodistill.jobs.workshop import Workshop
-from autodistill.records import Dataset, Features, Predictions, digest
+from autodistill.records import Dataset, Features, Predictions, digest, take
 
 SCALE = 0.1
 NOISE, PERMUTED, TRAIN = "noise", "permuted:", "train"
@@ -72,7 +72,7 @@ def features(dataset: Dataset, view: str, split: str, seed: int) -> Features | U
         name = view.removeprefix(PERMUTED)
         if name not in rows:
             return Unmade(f"the models read no column {name!r}")
-        rows[name] = _stream(seed, view).permutation(rows[name])
+        rows[name] = take(rows[name], _stream(seed, view).permutation(len(rows[name])))
         return rows
     if view.partition(":")[0] == NOISE:
         return _noisy(dataset, rows, view, seed)
@@ -82,7 +82,7 @@ def features(dataset: Dataset, view: str, split: str, seed: int) -> Features | U
 def _noisy(dataset: Dataset, rows: dict[str, Any], view: str, seed: int) -> Features | Unmade:
     scale = float(view.partition(":")[2] or SCALE)
     train = dataset.rows("train")
-    numeric = [name for name, column in rows.items() if column.dtype != object]
+    numeric = [name for name, column in rows.items() if column.dtype != object and column.ndim == 1]
     if not numeric:
         return Unmade("no column is a number")
     for name in numeric:

@@ -29,7 +29,7 @@ def few(rows: Features) -> Features:
         at = np.sort(np.random.default_rng(0).choice(total, KEPT, replace=False))
     kept = {}
     for name, column in rows.items():
-        chosen = np.asarray(column)[at]
+        chosen = np.asarray(column[at])
         kept[name] = _strings(chosen) if chosen.dtype.kind in "OU" else chosen
     return kept
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from autodistill import auditor, data, runtime, verdict
 from autodistill.auditor import Evidence
 from autodistill.errors import RunError, UserError
-from autodistill.records import Candidate, Entry, Features, Finding, Policy, Predictions, Reading, digest
+from autodistill.records import Candidate, Entry, Features, Finding, Policy, Predictions, Reading, digest, take
 from autodistill.run import sealed
 from autodistill.run.looked import ROWS, row_digests
 from autodistill.spec.reader import read
@@ -142,7 +142,7 @@ class Finished:
             )
         place = {str(one): at for at, one in enumerate(table.row_digests.tolist())}
         at = np.array([place[str(one)] for one in self.audit_rows.tolist()], dtype=np.int64)
-        self.kept["features"] = {name: column[at] for name, column in table.features.items()}
+        self.kept["features"] = {name: take(column, at) for name, column in table.features.items()}
         return self.kept["features"]  # type: ignore[no-any-return]
 
     def with_views(self, candidate: Candidate, seen: Evidence) -> Evidence:

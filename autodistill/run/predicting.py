@@ -3,11 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from autodistill import data, report, runtime
 from autodistill.errors import RunError
-from autodistill.records import digest
+from autodistill.records import batches, digest
 
 KEY = re.compile(r"[0-9a-f]{12}-\d+")  # of a candidate: a report from elsewhere must not lead out of its folder
 
@@ -34,5 +35,6 @@ def predict(run: str | Path, table: str | Path, *, uncertified: bool = False) ->
     session = runtime.open(content)
     options = dict(found["data"].get("input") or {"kind": "tabular"})
     rows = data.rows(Path(table), session.inputs, (options.pop("kind"), options))
-    outputs = session.run(session.feed(rows))
+    parts = [session.run(session.feed(some)) for some in batches(rows)]
+    outputs = [np.concatenate(one) for one in zip(*parts, strict=True)]
     return pd.DataFrame(dict(zip(session.outputs, outputs, strict=True)))

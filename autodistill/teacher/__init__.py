@@ -19,7 +19,7 @@ import platformdirs
 from autodistill import export, plugins, runtime
 from autodistill.errors import TeacherError, UserError
 from autodistill.inputs import Encoding
-from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest
+from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest, take
 from autodistill.teacher import folds
 from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, alone, read, write
 from autodistill.teachers import SAW, Labelled, Progress, Source, Task, silent
@@ -126,7 +126,7 @@ def _encoder(
         if refit is None:
             return encoding.apply_matrix(train)
         inside = fold != k
-        return refit({name: column[inside] for name, column in train.items()}, y[inside]).apply_matrix(train)
+        return refit({name: take(column, inside) for name, column in train.items()}, y[inside]).apply_matrix(train)
 
     return encode
 
@@ -137,7 +137,7 @@ def _made(one: Labelled, dataset: Dataset, encoding: Encoding) -> tuple[Made, st
     if one.core is None:
         return _unexported(one, one.why_no_onnx), ""
     at = np.setdiff1d(np.arange(len(dataset.y)), dataset.splits["train"])
-    rows: Features = {name: column[at] for name, column in dataset.features.items()}
+    rows: Features = {name: take(column, at) for name, column in dataset.features.items()}
     if one.prepared:
         at, rows = dataset.splits["search"][: len(next(iter(one.prepared.values())))], one.prepared
     try:
@@ -178,9 +178,7 @@ def _artefact(one: Labelled, dataset: Dataset, encoding: Encoding, rows: Feature
     """The file's bytes, and its scores of some rows."""
     data = artefact(one, dataset, encoding)
     session = runtime.open(data)
-    if dataset.classes:
-        return data, session.probabilities(rows)
-    return data, np.asarray(session.run(session.feed(rows), ["prediction"])[0]).reshape(-1, 1)
+    return data, session.probabilities(rows) if dataset.classes else session.scores(rows)
 
 
 def artefact(one: Labelled, dataset: Dataset, encoding: Encoding) -> bytes:

@@ -1,5 +1,6 @@
 """A teacher of which only its predictions are known: an API, a rules engine, a model that may not leave its server."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +14,13 @@ from pydantic import Field
 from autodistill import data
 from autodistill.data import columns
 from autodistill.data.columns import Place
-from autodistill.data.digest import rows as cells
 from autodistill.data.digest import short
 from autodistill.data.labels import key
+from autodistill.data.table import Source
+from autodistill.data.wide import content
 from autodistill.errors import TeacherError
 from autodistill.plugins import Fixed, suggest
-from autodistill.records import SPLITS, FloatArray, IntArray, digest
+from autodistill.records import SPLITS, FloatArray, IntArray
 from autodistill.teachers import Labelled, Saw, Task
 from autodistill.teachers._classes import scores, sides
 
@@ -54,26 +56,27 @@ class Predictions:
 
     def fingerprint(self) -> dict[str, str]:
         """The digest of the file; TeacherError or TableError where it is not there, or lacks a named column."""
-        names = data.read(self.table).column_names
+        names = data.source(self.table).names
         asked = [*self.columns.values(), *([self.value] if self.value else []), *([self.row_id] if self.row_id else [])]
         for name in asked:
             _has(name, names, self.table)
         if self.prefix and not any(name.startswith(self.prefix) for name in names):
             what = f"no column begins with {self.prefix!r}"
             raise TeacherError(what, where=str(self.table), do=suggest(self.prefix, names))
-        return {"table": digest(self.table.read_bytes())}
+        with self.table.open("rb") as file:
+            return {"table": hashlib.file_digest(file, "sha256").hexdigest()}
 
     def label(self, task: Task) -> Labelled:
         """The predictions of every row of the table, by row id, or in its own order where it is the table itself."""
-        table = data.read(self.table)
-        names = self._names(table.column_names, task.classes)
+        opened = data.source(self.table)
+        names = self._names(opened.names, task.classes)
         told = [name for name in names if name]
         leaked = [name for name in told if self.row_id is None and name in task.features]
         if leaked:
             what = f"column {leaked[0]!r} is the teacher's, and a feature of the student too"
             raise TeacherError(what, where=str(self.table), do="name it in the experiment file under data: drop")
-        at = self._rows(table, task)
-        values = np.stack([self._numbers(table, name)[at] for name in told], axis=1)
+        at = self._rows(opened, task)
+        values = np.stack([self._numbers(opened, name)[at] for name in told], axis=1)
         if len(names) == 2 and len(told) == 1 and names[0]:
             values = -values if self.logits else 1.0 - values
         found = scores(values, task.classes, "logits" if self.logits else "probabilities", "it", task.row_ids)
@@ -101,15 +104,15 @@ class Predictions:
             )
         return names
 
-    def _rows(self, table: pa.Table, task: Task) -> IntArray:
+    def _rows(self, opened: Source, task: Task) -> IntArray:
         """int64 [N]: where in the table of predictions each row is."""
         file = str(self.table)
         if self.row_id is None:
-            if not _same(table, task.row_digests):
+            if not _same(opened, task.row_digests):
                 what = "it is not the experiment's own table, so rows cannot be matched by their order"
                 raise TeacherError(what, where=file, do="name its column of row ids: row_id")
-            return np.arange(table.num_rows)
-        ids = columns.strings(table[self.row_id]).astype(str)
+            return np.arange(opened.rows)
+        ids = columns.strings(opened.table([self.row_id])[self.row_id]).astype(str)
         sorter = np.argsort(ids, kind="stable")
         twice = np.flatnonzero(ids[sorter][1:] == ids[sorter][:-1])
         if len(twice):
@@ -123,9 +126,9 @@ class Predictions:
             raise TeacherError(f"it says nothing of row {lacking[0]}{more}", where=file, do=do)
         return np.asarray(found, np.int64)
 
-    def _numbers(self, table: pa.Table, name: str) -> FloatArray:
-        _has(name, table.column_names, self.table)
-        values = columns.numbers(table[name], Place(str(self.table), name))
+    def _numbers(self, opened: Source, name: str) -> FloatArray:
+        _has(name, opened.names, self.table)
+        values = columns.numbers(opened.table([name])[name], Place(str(self.table), name))
         missing = np.isnan(values)
         if missing.any():
             what = f"{int(missing.sum()):,} predictions are missing"
@@ -138,11 +141,12 @@ def _has(name: str, names: Sequence[str], table: Path) -> None:
         raise TeacherError(f"it has no column {name!r}", where=str(table), do=suggest(name, names))
 
 
-def _same(table: pa.Table, rows: npt.NDArray[Any]) -> bool:
+def _same(opened: Source, rows: npt.NDArray[Any]) -> bool:
     """Whether these are the experiment's rows, in their order. A split column is no part of a row's digest."""
-    if table.num_rows != len(rows):
+    if opened.rows != len(rows):
         return False
-    text = [name for name in table.column_names if pa.types.is_string(table[name].type)]
-    words = [name for name in text if set(columns.strings(table[name].slice(0, 1000))) <= set(SPLITS)]
-    kept = [[name for name in table.column_names if name != split] for split in (None, *words)]
-    return any((short(cells({n: table[n] for n in names})) == rows).all() for names in kept)
+    text = [name for name in opened.names if pa.types.is_string(opened.schema.field(name).type)]
+    first = {name: next(opened.batches([name], rows=1000))[name] for name in text}
+    words = [name for name in text if set(columns.strings(first[name])) <= set(SPLITS)]
+    kept = [[name for name in opened.names if name != split] for split in (None, *words)]
+    return any((short(content(opened, names)) == rows).all() for names in kept)
