@@ -53,11 +53,11 @@ def further(training: Training, shop: Workshop) -> Features | None:
         parts.append(perturbed(train, many, training.jitter, shop.seed, shop.modality))
     if not parts:
         return None
+    if len(parts) == 1:
+        return parts[0]  # rows without label may be in a file, and stay there
     return {name: np.concatenate([part[name] for part in parts]) for name in train}
 
 
-    if len(parts) == 1:
-        return parts[0]  # rows without label may be in a file, and stay there
 def labels(features: Features, shop: Workshop) -> FloatArray:
     """The logits [n, C] of the teacher's artefact on raw rows (its values for regression)."""
 
