@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.nn import functional
 
 WIDTH, HIDDEN = 64, 256
 BATCH, PEAK, STEPS = 64, 6e-3, 5000
+PLACES = "places"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,8 @@ def perplexity(network: Network, texts: Windows, many: int = 4000) -> float:
 
 
 def save(network: Network, alphabet: str, classes: Sequence[str], context: int, path: Path) -> None:
-    """One file with an input ``text``, split into characters inside, and a probability of each of ``classes``."""
+    """One file with an input ``text``, split into characters inside, and a probability of each of ``classes``; its
+    output ``places`` says the same after each place."""
     from autodistill import export, plugins
     from autodistill.inputs import CODES
     from autodistill.students._network import Core
@@ -113,8 +117,32 @@ def save(network: Network, alphabet: str, classes: Sequence[str], context: int, 
     state = core.add("Squeeze", [last, core.constant("axis", np.array([0, 1]))])
     model = core.model(core.dense(state, "last.weight", "last.bias"), encoding.shapes(len(classes)), len(classes))
     export.wrap(encoding, model, export.Answer(classes=tuple(classes)), path, form="split")
+    add_places(path, context, len(classes))
     _same(path, network, alphabet, context)
     print(f"{path}: {path.stat().st_size:,} bytes")
+
+
+def add_places(path: Path, context: int, classes: int) -> None:
+    """Put the output ``places`` [N, context, classes] into a file that ``save`` wrote: probabilities, by the
+    dense layer at every state of the recurrent one."""
+    model = onnx.load(path)
+    graph, constants = model.graph, model.graph.initializer
+    gru = next(node for node in graph.node if node.op_type == "GRU")
+    dense = next(node for node in graph.node if node.op_type == "Gemm")
+    states, (_, weight, bias) = gru.output[0], dense.input
+    constants.append(numpy_helper.from_array(np.array([1]), "/directions"))
+    for op, read, made, options in (
+        ("Squeeze", [states, "/directions"], "/states", {}),  # [context, N, HIDDEN]
+        ("Transpose", ["/states"], "/each", {"perm": [1, 0, 2]}),
+        ("Transpose", [weight], "/weight", {"perm": [1, 0]}),
+        ("MatMul", ["/each", "/weight"], "/product", {}),
+        ("Add", ["/product", bias], "/logits", {}),
+        ("Softmax", ["/logits"], PLACES, {"axis": 2}),
+    ):
+        graph.node.append(helper.make_node(op, read, [made], **options))
+    graph.output.append(helper.make_tensor_value_info(PLACES, TensorProto.FLOAT, ["N", context, classes]))
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _same(path: Path, network: Network, alphabet: str, context: int) -> None:
@@ -126,6 +154,7 @@ def _same(path: Path, network: Network, alphabet: str, context: int) -> None:
     code = {one: at for at, one in enumerate(alphabet, start=1)}
     rows = [[0] * max(0, context - len(text)) + [code[one] for one in text[-context:]] for text in texts]
     with torch.no_grad():
-        expected = network(torch.tensor(rows))[:, -1].softmax(dim=1).numpy()
-    found = runtime.open(path).probabilities({"text": np.array(texts, object)})
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+        expected = network(torch.tensor(rows)).softmax(dim=2).numpy()
+    session, given = runtime.open(path), {"text": np.array(texts, object)}
+    np.testing.assert_allclose(session.probabilities(given), expected[:, -1], atol=1e-4)
+    np.testing.assert_allclose(session.run(session.feed(given), [PLACES])[0], expected, atol=1e-4)

@@ -27,6 +27,7 @@ __all__ = [
     "Template",
     "dynamic",
     "export",
+    "fronted",
     "parameters",
     "parity",
     "quantised",
@@ -88,6 +89,22 @@ def wrap(
     part.replace(out)
     count = parameters(core)
     return Artefact(path=out, sha256=digest(data), size=len(data), precision=precision, parameters=count, notes=notes)
+
+
+def fronted(encoding: Encoding, core: Any, output: str, form: Form = "matrix") -> bytes:
+    """Front end + ``core`` as one graph on raw rows that gives the core's ``output`` as it is."""
+    from onnx import helper, inliner
+
+    front = encoding.graph(form)
+    core = inliner.inline_local_functions(core) if core.functions else core
+    same = {name: name for name in encoding.names}
+    joined = Joined({*same, output})
+    joined.add(core.graph, _feeds(core, form, joined.add(front.graph, same)), keep=[output])
+    nodes, constants = joined.used([output])
+    outputs = [one for one in core.graph.output if one.name == output]
+    graph = helper.make_graph(nodes, "fronted", front.graph.input, outputs, constants)
+    model = helper.make_model(graph, opset_imports=opsets(front, core), ir_version=IR_VERSION)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def export(

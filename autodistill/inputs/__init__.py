@@ -67,6 +67,8 @@ class Encoding:
     length] tokens, 0 fills up); an output is absent where there is no such column. Codes index ONE table of
     ``sum(cardinalities)`` rows: offset of the column + code, where code 0 is missing, 1 unseen (or rare), then the
     categories ordered by their train target rate.
+    ``follows`` says of each code of a text which class it is as a target, −1 where it is none: empty where a class is
+    no token, so that nothing is known of what follows inside a text.
     ``matrix`` (for trees): ``/features`` float32 [N, F] in order of ``inputs``: imputed numbers, and codes as ordinals;
     of the other modalities what their files say.
     """
@@ -80,6 +82,7 @@ class Encoding:
     size: tuple[int, ...] = ()
     length: int | None = None
     notes: tuple[str, ...] = ()
+    follows: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

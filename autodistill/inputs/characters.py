@@ -1,8 +1,8 @@
 """Text in one column, character by character, its last ones read: what a language model sees of what came before."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from pydantic.fields import Field
 from autodistill.errors import TableError
 from autodistill.inputs import CODES, FEATURES, Encoding, Modality
 from autodistill.inputs._front import CONTRIB, Front
+from autodistill.plugins import suggest
 from autodistill.records import Features
 
 EMPTY, UNSEEN, FIRST = 0, 1, 2
@@ -26,6 +27,7 @@ class Characters:
     Characters are Unicode's code points, as they stand: capitals are not made small. The artefact splits a text by
     itself, by ONNX Runtime's own operator Tokenizer: ONNX has none, so other runtimes do not open it. For families that
     are fitted a text is its last ``counted`` characters, each as ones and zeros.
+    Where every class is a character, a text says of each of its places what follows: ``distill: {places: …}``.
     """
 
     modality: ClassVar[Modality] = "text"
@@ -35,6 +37,9 @@ class Characters:
     alphabet: Annotated[int, Field(ge=2, le=20_000, description="most characters that are known, by frequency")] = 256
     min_rows: Annotated[int, Field(ge=1, description="a character of fewer train rows is not known")] = 2
     counted: Annotated[int, Field(ge=1, le=64, description="last characters for families that are fitted")] = 6
+    classes: Annotated[
+        Mapping[str, str], Field(description="class of the table: the character that it is, where its name is another")
+    ] = field(default_factory=dict)
 
     def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
         """The characters of the train rows. Raises ``TableError`` where none is common enough."""
@@ -60,7 +65,20 @@ class Characters:
             modality="text",
             length=self.length,
             notes=(f"{len(known):,} characters are known; a row's last {self.length} are read",),
+            follows=self._follows(known, classes),
         )
+
+    def _follows(self, known: Sequence[str], classes: Sequence[str]) -> tuple[int, ...]:
+        """The class of each code, −1 of one that is none; nothing where a class is no character."""
+        for name in self.classes:
+            if name not in classes:
+                where = f"column {self.column!r}: classes"
+                raise TableError(f"the target has no class {name!r}", where=where, do=suggest(name, classes))
+        meant = [self.classes.get(name, name) for name in classes]
+        if not meant or any(len(one) != 1 for one in meant) or len({*meant}) < len(meant):
+            return ()
+        code = {one: at for at, one in enumerate(meant)}
+        return (*[-1] * FIRST, *(code.get(one, -1) for one in known))
 
     def _codes(self, front: Front, known: Sequence[str], length: int) -> str:
         """int64 [N, length]. A row of c characters fills the first c of the longest row's places, so after ``length``

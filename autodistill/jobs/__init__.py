@@ -14,11 +14,23 @@ from autodistill.errors import RunError
 from autodistill.jobs import checkpoints, making
 from autodistill.jobs.checkpoints import discard
 from autodistill.jobs.files import disk_of, keep, unwritable
-from autodistill.jobs.making import has_features, make, shape
+from autodistill.jobs.making import has_features, has_places, make, shape
 from autodistill.jobs.workshop import Workshop
 from autodistill.records import Artefact, Candidate, Entry, Event, Finding, Job, Reading, Verdict
 
-__all__ = ["Workshop", "broken", "complete", "discard", "do", "has_features", "make", "prepare", "sized", "unread"]
+__all__ = [
+    "Workshop",
+    "broken",
+    "complete",
+    "discard",
+    "do",
+    "has_features",
+    "has_places",
+    "make",
+    "prepare",
+    "sized",
+    "unread",
+]
 
 
 def do(job: Job, shop: Workshop, deadline: float | None = None) -> Event:

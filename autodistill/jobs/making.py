@@ -154,6 +154,11 @@ def has_features(family: str, shapes: Shapes) -> bool:
     return hasattr(network, "features") and hasattr(network, "head")
 
 
+def has_places(family: str, shapes: Shapes) -> bool:
+    """Whether the networks of a family answer for the places of a text, and not for its end alone."""
+    return hasattr(plugins.build("students", family, {}).build(shapes, shapes.classes), "places")
+
+
 def _export(network: Any, candidate: Candidate, shop: Workshop, out: Path) -> Artefact:
     """Traced once a shape, if it is: after that only weights are put in."""
     encoding = shop.encoding_of(candidate)

@@ -18,6 +18,7 @@ from autodistill.jobs import fair
 from autodistill.jobs.encoded import followed
 from autodistill.jobs.files import write
 from autodistill.jobs.perturbed import perturbed
+from autodistill.jobs.placed import placed
 from autodistill.jobs.workshop import Workshop
 from autodistill.losses import teacher_logits
 from autodistill.records import Candidate, Features, FloatArray, canonical, digest, encode, pieces
@@ -33,11 +34,13 @@ def rows(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
     """The rows that a network learns from, with what its loss needs of the teacher, and those it is judged on."""
     encoding = shop.encoding_of(candidate)
     known, search = shop.tensors(encoding)
+    training = Training(**candidate.training)
+    if training.places > 1:
+        known = placed(known, training.places, encoding, shop, told=candidate.loss != "none")
     if candidate.loss == "none":
         return fair.applied(known.labels_alone(), candidate, shop), search
     if "teacher_features" not in getattr(plugins.find("losses", candidate.loss), "needs", ()):
         known = replace(known, teacher_features=None)
-    training = Training(**candidate.training)
     known = _joined(known, training, encoding, shop)
     if training.assistant is not None:
         known = replace(known, teacher=_assisted(candidate, training, known, search, shop))

@@ -1,11 +1,11 @@
 """From an experiment file to a workshop: table, encoding, teacher, their digests, and a lab to measure in."""
 
-import io
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from autodistill import __version__, data, measure, plugins, teacher
 from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
-from autodistill.records import Dataset, Features, Policy, Reading, digest, encode
+from autodistill.records import Dataset, Features, Policy, Reading, batches, digest, encode, take
 from autodistill.run.folder import RunFile, refuse_change, write_whole
 from autodistill.run.places import cache_folder
 from autodistill.run.progress import Progress, Watch
-from autodistill.run.refusing import refuse, refuse_features, refuse_further, refuse_ratios
+from autodistill.run.refusing import refuse, refuse_features, refuse_further, refuse_places, refuse_ratios
 from autodistill.spec import Spec
 from autodistill.spec.policy import METERS
 
@@ -55,6 +55,7 @@ def prepare(
         dataset = replace(dataset, notes=(*dataset.notes, *further.notes))
     encoding = fit_encoding(spec, dataset)
     refuse_features(spec, encoding, len(dataset.classes))
+    refuse_places(spec, encoding, len(dataset.classes))
     seconds["data"] = time.monotonic() - start
     start = time.monotonic()
     watch(Progress(phase="teacher", text="preparing the teacher (kept for the next time)"))
@@ -74,6 +75,7 @@ def prepare(
         progress=said,
     )
     refuse_features(spec, encoding, len(dataset.classes), given=labels.features is not None)
+    refuse_places(spec, encoding, len(dataset.classes), given=labels.places is not None)
     refuse_further(spec, labels)
     seconds["teacher"] = time.monotonic() - start
     start = time.monotonic()
@@ -179,7 +181,8 @@ def _keep_inputs(spec: Spec, folder: Path, shop: Workshop) -> None:
     write_whole(folder / "sealed.parquet", _labels(shop, ("sealed",), features=True), mode=0o600)
 
 
-def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> bytes:
+def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> Callable[[IO[bytes]], None]:
+    """What writes these rows as Parquet; where a feature is in a file, a few rows at a time."""
     dataset = shop.dataset
     at = np.concatenate([dataset.splits[name] for name in splits])
     names = np.concatenate([np.full(len(dataset.splits[name]), name, dtype=object) for name in splits])
@@ -189,8 +192,20 @@ def _labels(shop: Workshop, splits: tuple[str, ...], features: bool = False) -> 
     columns |= {f"teacher:{c}": np.asarray(shop.teacher.scores[at, c]) for c in range(shop.teacher.scores.shape[1])}
     if dataset.entity is not None:
         columns["cluster"] = dataset.entity[at]
-    if features:
-        columns |= {f"feature:{name}": data.stored(column[at]) for name, column in dataset.features.items()}
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
-    return sink.getvalue()
+    table = pa.table(columns)
+    raw = {name: take(column, at) for name, column in dataset.features.items()} if features else {}
+
+    def write(file: IO[bytes]) -> None:
+        with contextlib.ExitStack() as opened:
+            start, writer = 0, None
+            for some in batches(raw):
+                more = {f"feature:{name}": data.stored(column) for name, column in some.items()}
+                part = table.slice(start, len(next(iter(more.values()))) if more else None)
+                for name, column in more.items():
+                    part = part.append_column(name, column)
+                if writer is None:
+                    writer = opened.enter_context(pq.ParquetWriter(file, part.schema, compression="zstd"))
+                writer.write_table(part)
+                start += len(part)
+
+    return write

@@ -63,8 +63,7 @@ def _refuse_counts(spec: Spec) -> None:
 def _refuse_labels(spec: Spec) -> None:
     """SpecError where training of a regression would count its labels as classes."""
     for name in ("reweigh", "trust", "debias"):
-        off = fairness.OFF[name]
-        if any(value != off for _, value in spec.space.fairness[name].extremes()):
+        if _turned(spec, name):
             what = f"{name} counts classes, and this target is a number"
             raise SpecError(what, where=f"{spec.path}: distill.{name}", do="take it out; dro works by group alone")
 
@@ -94,6 +93,51 @@ def _untold(kind: str, given: bool | None) -> str:
     if "teacher_features" not in getattr(plugins.find("teachers", kind), "gives", ()):
         return f"the teacher's features; a teacher of kind {kind} gives none"
     return f"the teacher's features; a teacher of kind {kind} gives none with these options" if given is False else ""
+
+
+def refuse_places(spec: Spec, encoding: Encoding, classes: int, given: bool | None = None) -> None:
+    """SpecError where more places of a text than a row's own are to be taught, and input, students or teacher have none
+    (``given`` as above), or where another option speaks of the row alone."""
+    from autodistill import jobs
+
+    training = spec.space.training
+    if training["places"].ends[1] == 1:
+        return
+    lacking, do = "", "leave it out"
+    if not any(code >= 0 for code in encoding.follows):
+        lacking = f"texts whose classes are what follows, and this input ({spec.data.input[0]}) does not say it of them"
+        do = "take characters, and name those that its classes stand for: input: {classes: {<class>: <character>}}"
+    shapes = encoding.shapes(max(1, classes))
+    networks = [branch.family for branch in spec.space.branches if branch.trains == "gradient"]
+    alone = [family for family in networks if not jobs.has_places(family, shapes)]
+    if alone:
+        lacking = lacking or f"students that answer for each place, and {alone[0]} answers for a row"
+    needs = [arm.loss for arm in spec.space.arms if getattr(plugins.find("losses", arm.loss), "needs", ())]
+    if needs:
+        lacking = lacking or f"losses of logits, and {needs[0]} compares features of rows"
+    kind = spec.teacher[0]
+    if any(arm.loss != "none" for arm in spec.space.arms) and not lacking:
+        if "places" not in getattr(plugins.find("teachers", kind), "gives", ()):
+            lacking = f"what the teacher says of each; a teacher of kind {kind} does not"
+        elif given is False or (given is None and spec.teacher[1].get("places") is None):
+            lacking, do = f"what the teacher says of each; a teacher of kind {kind} is not asked", "name it: places"
+    if lacking:
+        raise SpecError(f"it needs {lacking}", where=f"{spec.path}: distill.places", do=do)
+    of_rows = {
+        "data.unlabelled": spec.data.unlabelled is not None,
+        "distill.perturb": training["perturb"].ends[1] > 0,
+        "distill.assistant": any(width is not None for _, width in training["assistant"].extremes()),
+        **{f"distill.{name}": _turned(spec, name) for name in fairness.OFF},
+    }
+    for where, asked in of_rows.items():
+        if asked:
+            what = "it is of whole rows, and distill.places teaches places of them"
+            raise SpecError(what, where=f"{spec.path}: {where}", do="take one of the two out")
+
+
+def _turned(spec: Spec, name: str) -> bool:
+    """Whether an option of fairness does anything."""
+    return any(value != fairness.OFF[name] for _, value in spec.space.fairness[name].extremes())
 
 
 def refuse_further(spec: Spec, labels: "Teacher") -> None:

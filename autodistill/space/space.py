@@ -10,6 +10,7 @@ from typing import Any, Literal
 from autodistill.records import Candidate, canonical, encode
 from autodistill.space import fairness
 from autodistill.space.setting import COUNTED, Choice, Setting
+from autodistill.space.training import Training
 
 FIT_LOSSES = ("soft_targets", "squared_error", "none")
 """What a family that is fitted can learn from: the teacher's probabilities or values, or the labels alone."""
@@ -143,7 +144,7 @@ class Space:
             student=_taken(f"{branch.label}.", branch.settings, values),
             loss=arm.loss,
             distill=_taken(f"{prefix}{arm.loss}.", arm.settings, values),
-            training=_taken("", self.training, values) if gradient else {},
+            training=Training.told(_taken("", self.training, values)) if gradient else {},
             fairness=fairness.told(_taken(prefix, self.fair(arm.loss, branch.trains), values), arm.loss, branch.trains),
             precision=_taken(f"{branch.label}.", {"precision": branch.precision}, values)["precision"],
             seed=seed,

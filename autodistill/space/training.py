@@ -1,7 +1,8 @@
 """How a gradient family is trained: the options that ``distill:`` takes beside those of its losses."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -35,6 +36,21 @@ class Training:
     assistant: Annotated[
         int | None, Field(ge=1, le=4096, description="width of a network of the family between teacher and student")
     ] = None
+
+    places: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=4096,
+            description="last places of a text that are taught, each by the character after it and by the teacher; the "
+            "row's own alone is 1",
+        ),
+    ] = 1
+
+    @staticmethod
+    def told(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options without what says nothing: the row's own place alone, which is all that there was once."""
+        return {name: value for name, value in options.items() if (name, value) != ("places", 1)}
 
     @property
     def taught(self) -> int:

@@ -7,6 +7,8 @@ An ``nn.Module`` may have a method ``onnx() -> ModelProto``: its graph from ``/n
 int64 [N, M] (those that it reads) to ``logits`` [N, C], with its present weights and without dropout. A module without
 it is traced, which costs seconds an architecture. Either way the file is compared with the module on real rows.
 Where it has ``features(numeric, codes)`` [n, D] and ``head(features)`` [n, C] besides, losses can compare features.
+Where it has ``places(numeric, codes, many)``, logits [n, places, C] of what follows each of a text's last ``many``
+places (or all that it reads), by what stands before it alone, it can be taught at all of them.
 """
 
 from typing import TYPE_CHECKING, Any, Protocol

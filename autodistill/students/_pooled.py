@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 def pooled(body: "nn.Module", width: int, inputs: Shapes, outputs: int) -> "nn.Module":
     """``body(numeric, codes)`` gives [n, width]; a linear layer makes logits [n, outputs] of it.
 
-    A body that writes itself (``written(core) -> str``, the name of its vector) saves a trace an architecture.
+    A body that writes itself (``written(core) -> str``, the name of its vector) saves a trace an architecture; one of a
+    text that has a vector for each place (``places(codes, many)``) can be taught at all of them.
     """
     from torch import Tensor, nn
 
@@ -39,4 +40,11 @@ def pooled(body: "nn.Module", width: int, inputs: Shapes, outputs: int) -> "nn.M
             vector = self.body.written(core)  # type: ignore[operator]
             return core.model(core.dense(vector, "head.weight", "head.bias"), inputs, outputs)
 
-    return Written() if hasattr(body, "written") else Network()
+    class Placed(Written):
+        """One whose body has vectors of places, too."""
+
+        def places(self, numeric: Tensor, codes: Tensor, many: int) -> Tensor:  # noqa: ARG002
+            """Logits [n, places, C] of what follows the last ``many`` places, or all that it reads."""
+            return self.head(self.body.places(codes, many))  # type: ignore[no-any-return,operator]
+
+    return Placed() if hasattr(body, "places") else Written() if hasattr(body, "written") else Network()

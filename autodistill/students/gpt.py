@@ -89,12 +89,18 @@ class Gpt:
                 self.register_buffer("later", torch.from_numpy(_later(context)), persistent=False)
 
             def forward(self, numeric: Tensor, codes: Tensor) -> Tensor:  # noqa: ARG002
-                codes = codes[:, -context:]
+                return self.places(codes, 1)[:, 0]
+
+            def places(self, codes: Tensor, many: int) -> Tensor:
+                """The vectors of the last ``many`` places, or of all that are read: [n, places, width]."""
+                codes, asking = codes[:, -context:], min(many, context)
                 empty = ((codes == 0).float() * NEVER).reshape(-1, 1, 1, context)
+                mask = empty + self.later
                 rows = (self.table(codes) + self.place).reshape(-1, width)
                 for block in self.blocks[:-1]:
-                    rows = block(rows, empty + self.later, context)
-                return self.after(self.blocks[-1](rows, empty, 1))  # type: ignore[no-any-return]
+                    rows = block(rows, mask, context)
+                rows = self.blocks[-1](rows, mask[:, :, -asking:], asking)
+                return self.after(rows).reshape(-1, asking, width)  # type: ignore[no-any-return]
 
             def written(self, core: Core) -> str:
                 return _written(core, (context, heads, each), depth, context < inputs.coded)

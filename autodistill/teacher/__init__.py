@@ -22,7 +22,7 @@ from autodistill.inputs import Encoding
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest, take
 from autodistill.teacher import folds
 from autodistill.teacher.labels import FORMAT, Made, Member, Teacher, alone, read, write
-from autodistill.teachers import SAW, Labelled, Progress, Source, Task, silent
+from autodistill.teachers import PLACES, SAW, Labelled, Progress, Source, Task, silent
 
 __all__ = ["Member", "Refit", "Teacher", "artefact", "check", "prepare", "task_of"]
 
@@ -162,8 +162,24 @@ def _made(one: Labelled, dataset: Dataset, encoding: Encoding) -> tuple[Made, st
     else:
         scores[at] = found
         note += "; its labels are used"
-    made = Made(name=one.name, scores=scores, onnx=onnx, why_no_onnx="", features=one.features, prepared=one.prepared)
+    made = Made(
+        name=one.name,
+        scores=scores,
+        onnx=onnx,
+        why_no_onnx="",
+        features=one.features,
+        prepared=one.prepared,
+        places=_places(one, encoding),
+    )
     return made, note
+
+
+def _places(one: Labelled, encoding: Encoding) -> bytes | None:
+    import onnx
+
+    if one.places is None:
+        return None
+    return export.fronted(one.front or encoding, onnx.load_model_from_string(one.places), PLACES, one.form)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -42,6 +42,7 @@ class Teacher:
     (float64 for regression). ``features`` float32 [N, D], or None where it gives none. ``onnx`` is the artefact on raw
     rows, or None and ``why_no_onnx``; what it reads beside the table's columns is ``prepared`` by name, of the first
     rows of the search split. ``saw`` says whether its labels of train rows are by a model that had seen them.
+    ``places`` is a graph on raw rows that says after each place of a text what follows (``Labelled.places``), or None.
     ``seconds`` is what it took when it was made; ``cached`` says that this time it was only read.
     """
 
@@ -58,6 +59,7 @@ class Teacher:
     features: FloatArray | None = None
     prepared: Features = field(default_factory=dict)
     saw: Saw = "out of fold"
+    places: bytes | None = None
 
     def measured(self, rows: Features) -> Features:
         """Rows of the search split to measure artefacts on: all, or those that are ``prepared``, with that."""
@@ -77,6 +79,7 @@ class Made:
     why_no_onnx: str
     features: FloatArray | None = None
     prepared: Features = field(default_factory=dict)
+    places: bytes | None = None
 
 
 def write(
@@ -89,6 +92,8 @@ def write(
             np.save(out / f"{at}.npy", model.scores, allow_pickle=False)
             if model.onnx is not None:
                 (out / f"{at}.onnx").write_bytes(model.onnx)
+            if model.places is not None:
+                (out / f"{at}.places.onnx").write_bytes(model.places)
             if model.features is not None:
                 np.save(out / f"{at}.features.npy", model.features, allow_pickle=False)
             for name, column in model.prepared.items():
@@ -99,6 +104,7 @@ def write(
                     "scores": digest((out / f"{at}.npy").read_bytes()),
                     "onnx": None if model.onnx is None else digest(model.onnx),
                     "why_no_onnx": model.why_no_onnx,
+                    "places": None if model.places is None else digest(model.places),
                     "features": None if model.features is None else digest((out / f"{at}.features.npy").read_bytes()),
                     "prepared": {n: digest((out / f"{at}.{n.strip('/')}.npy").read_bytes()) for n in model.prepared},
                 }
@@ -142,6 +148,7 @@ def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher 
         features=first.features,
         prepared=first.prepared,
         saw=record.get("saw", "out of fold"),  # what was kept before was all fitted here
+        places=first.places,
     )
 
 
@@ -150,9 +157,7 @@ def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
     told = said.get("features")  # what was kept before there were any has no word of them
     features = None if told is None else _mapped(where / f"{at}.features.npy", told)
     prepared = {n: _mapped(where / f"{at}.{n.strip('/')}.npy", d) for n, d in (said.get("prepared") or {}).items()}
-    onnx = None if said["onnx"] is None else (where / f"{at}.onnx").read_bytes()
-    if onnx is not None and digest(onnx) != said["onnx"]:
-        raise ValueError("damaged")
+    onnx = _graph(where / f"{at}.onnx", said["onnx"])
     return Made(
         name=said["name"],
         scores=scores,
@@ -160,7 +165,15 @@ def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
         why_no_onnx=said["why_no_onnx"],
         features=features,
         prepared=prepared,
+        places=_graph(where / f"{at}.places.onnx", said.get("places")),
     )
+
+
+def _graph(path: Path, expected: str | None) -> bytes | None:
+    data = None if expected is None else path.read_bytes()
+    if data is not None and digest(data) != expected:
+        raise ValueError("damaged")
+    return data
 
 
 def _mapped(path: Path, expected: str) -> FloatArray:

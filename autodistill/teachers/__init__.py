@@ -19,6 +19,9 @@ Progress = Callable[[int, int, str], None]
 """Called with steps done, steps in all, and what was done."""
 
 
+PLACES = "places"
+"""The output of a graph that says what follows each place of a text."""
+
 Saw = Literal["out of fold", "unknown", "yes", "no"]
 """Whether the labels of the train rows are by a model that has seen these rows in its own training."""
 
@@ -64,13 +67,14 @@ class Labelled:
     """A source's answer: ``scores`` float32 [N, C] (probabilities; [N, 1] for regression), train rows out of fold.
 
     ``features`` float32 [N, D] are what its last layer reads, for losses that compare features; a source that can give
-    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features"): others are refused beforehand.
+    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features" and "places"): others are refused beforehand.
     ``core`` is the model as serialised ONNX, or None and ``why_no_onnx``. It reads what an encoding gives in the form
     ``form``, the experiment's own or ``front``: a matrix float32 [N, F], or values by their names. It gives ``logits``
     or, as its last float output, probabilities [N, C]. Where a part of the preparation is Python's (a tokenizer),
     ``prepared`` holds what that part makes of the rows ``Task.measured``, by the name under which ``front`` reads it:
     then latency and size are without that part. ``saw`` is about the train rows. ``members`` are the models of an
-    ensemble, each as it is alone.
+    ensemble, each as it is alone. ``places`` is a graph of the same inputs as ``core`` whose output ``places`` float32
+    [N, places, C] is what it says after each place of a text, the last one last, as probabilities.
     """
 
     name: str
@@ -84,6 +88,7 @@ class Labelled:
     front: Encoding | None = None
     prepared: Features = field(default_factory=dict)
     saw: Saw = "out of fold"
+    places: bytes | None = None
 
 
 class Source(Protocol):

@@ -10,6 +10,7 @@ from autodistill.errors import TeacherError
 from autodistill.plugins import suggest
 from autodistill.records import IntArray
 from autodistill.runtime import Session
+from autodistill.teachers import PLACES
 
 NUMBERS = ("tensor(float)", "tensor(double)", "tensor(float16)")
 LABELS = (*NUMBERS, "tensor(string)", "tensor(int64)", "tensor(int32)")
@@ -25,15 +26,16 @@ class Answer:
     classes: tuple[str, ...]
 
 
-def answer(path: Path, session: Session, asked: str | None, says: str) -> Answer:
-    """What to read off a file. Raises ``TeacherError`` where that is not clear."""
+def answer(path: Path, session: Session, asked: str | None, says: str, besides: str | None = None) -> Answer:
+    """What to read off a file, whose output ``besides`` is for something else. Raises ``TeacherError`` where that is
+    not clear."""
     kinds = {output.name: output.type for output in session.native.get_outputs()}
     if asked is not None and asked not in kinds:
         raise TeacherError(f"it has no output {asked!r}", where=str(path), do=suggest(asked, kinds))
     if asked is None and session.classes and says == "probabilities":
         return Answer(outputs=tuple(f"probability_{name}" for name in session.classes), classes=session.classes)
     fit = LABELS if says == "labels" else NUMBERS
-    able = [name for name, kind in kinds.items() if kind in fit and asked in (None, name)]
+    able = [name for name, kind in kinds.items() if kind in fit and asked in (None, name) and name != besides]
     if says == "labels" and len(able) > 1:
         able = [name for name in able if kinds[name] not in NUMBERS]
     if len(able) != 1:
@@ -59,6 +61,29 @@ def _classes(path: Path, session: Session) -> tuple[str, ...]:
                 names = tuple(str(number) for number in attribute.ints)
                 return () if names == tuple(str(at) for at in range(len(names))) else names
     return ()
+
+
+def placed(path: Path, output: str, at: IntArray | None, logits: bool) -> bytes:
+    """The file's graph with its inputs under ``m/`` and one output, ``places`` float32 [N, places, C]: its ``output``
+    as probabilities in the order ``at``."""
+    import onnx
+    from onnx import TensorProto, compose, helper, numpy_helper
+
+    inner = compose.add_prefix(onnx.load(path), PREFIX)
+    value = PREFIX + output
+    nodes: list[tuple[str, dict[str, int], tuple[str, ...]]] = [("Cast", {"to": TensorProto.FLOAT}, ())]
+    if logits:
+        nodes.append(("Softmax", {"axis": 2}, ()))
+    if at is not None:
+        inner.graph.initializer.append(numpy_helper.from_array(np.asarray(at, np.int64), "/answer/order"))
+        nodes.append(("Gather", {"axis": 2}, ("/answer/order",)))
+    for count, (op, attributes, read) in enumerate(nodes, start=1):
+        out = PLACES if count == len(nodes) else f"/answer/{count}"
+        inner.graph.node.append(helper.make_node(op, [value, *read], [out], **attributes))
+        value = out
+    del inner.graph.output[:]
+    inner.graph.output.append(helper.make_tensor_value_info(PLACES, TensorProto.FLOAT, ["N", None, None]))
+    return bytes(inner.SerializeToString(deterministic=True))
 
 
 def core(

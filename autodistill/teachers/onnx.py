@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,18 @@ from autodistill.runtime import Session
 from autodistill.teachers import Labelled, Saw, Task
 from autodistill.teachers._classes import order, scores, width
 from autodistill.teachers._fronts import Feed, front
-from autodistill.teachers._graphs import Answer, answer, core
+from autodistill.teachers._graphs import Answer, answer, core, placed
 
 CHUNK = 1024
+TRIED, ALIKE = 64, 1e-3  # rows on which two outputs are compared, and how near they are
 NO_SCORES = "it gives labels and no probabilities"
 
 
 @dataclass(frozen=True)
 class Onnx:
     """An ONNX file that reads columns of the table by name, or its numbers as one matrix."""
+
+    gives: ClassVar[frozenset[str]] = frozenset({"places"})
 
     path: Annotated[Path, Fixed, Field(description="the .onnx file")]
     inputs: Annotated[
@@ -41,6 +44,11 @@ class Onnx:
     says: Annotated[
         Literal["probabilities", "logits", "log_probabilities", "labels"], Fixed, Field(description="what that holds")
     ] = "probabilities"
+    places: Annotated[
+        str | None,
+        Fixed,
+        Field(description="the output that says the same of each place of a text [N, places, C], for distill.places"),
+    ] = None
     classes: Annotated[
         Mapping[str, str], Fixed, Field(description="class of the table: the file's name of it, where they differ")
     ] = field(default_factory=dict)
@@ -54,16 +62,19 @@ class Onnx:
             if name not in session.inputs:
                 do = suggest(name, session.inputs)
                 raise TeacherError(f"it has no input {name!r}", where=str(self.path), do=do)
-        answer(self.path, session, self.output, self.says)
+        answer(self.path, session, self.output, self.says, self.places)
+        if self.places is not None and self.places not in session.outputs:
+            do = suggest(self.places, session.outputs)
+            raise TeacherError(f"it has no output {self.places!r}", where=str(self.path), do=do)
         return {"onnxruntime": runtime.VERSION, "file": digest(self.path.read_bytes())}
 
     def label(self, task: Task) -> Labelled:
         """Every row through the file; the file, with its columns in front and the decision behind, is the artefact."""
         session = runtime.open(self.path)
         feeds = [self._feed(name, session, task.features) for name in session.inputs]
-        told = answer(self.path, session, self.output, self.says)
+        told = answer(self.path, session, self.output, self.says, self.places)
         at, note = self._order(told, task)
-        first = self._run(session, feeds, told, _some(task.features, slice(0, 2)))
+        first = self._run(session, feeds, told, _some(task.features, slice(0, TRIED)))
         if self.says != "labels":
             width(first.shape[1], task.classes, "it")
         steps = range(0, len(task.y), CHUNK)
@@ -78,6 +89,9 @@ class Onnx:
         values = scores(found, task.classes, self.says, "it", task.row_ids)
         values = values if at is None else values[:, at]
         logits = self.says != "probabilities" and bool(task.classes)
+        if self.places is not None:
+            self._hold_places(self.places, session, feeds, _some(task.features, slice(0, TRIED)), first)
+            made = replace(made, places=placed(self.path, self.places, at, logits))
         data, why = core(self.path, session, told, at, logits, single=found.shape[1] == 1 and bool(task.classes))
         return replace(made, scores=values, core=data, why_no_onnx=why, form="split", front=front(feeds))
 
@@ -140,6 +154,22 @@ class Onnx:
             kept = min(step, count - start)
             parts.append(np.concatenate([np.asarray(one).reshape(step, -1)[:kept] for one in found], axis=1))
         return np.concatenate(parts)
+
+    def _hold_places(
+        self, places: str, session: Session, feeds: list[Feed], rows: Features, answer: npt.NDArray[Any]
+    ) -> None:
+        """TeacherError where its output ``places`` is not [N, places, C] whose last place is the ``answer`` [n, C]."""
+        given = dict(zip(session.inputs, (_value(feed, rows) for feed in feeds), strict=True))
+        step = session.fixed_batch or len(answer)
+        found = np.asarray(session.run({k: _padded(v[:step], step) for k, v in given.items()}, [places])[0])
+        what = "" if found.ndim == 3 else f"has the shape {_shape(found.shape)} and not [N, places, C]"
+        if not what:
+            last = found[: len(answer), -1]
+            same = last.shape == answer[:step].shape and np.allclose(last, answer[:step], rtol=ALIKE, atol=ALIKE)
+            what = "" if same else "says something else of the last place than its answer"
+        if what:
+            do = "name the output that says the same after each place of a text, the last one last"
+            raise TeacherError(f"its output {places!r} {what}", where=str(self.path), do=do)
 
     def _decided(self, labels: npt.NDArray[Any], task: Task) -> FloatArray:
         """float32 [N, C]: 1 for the class that the file decides for."""

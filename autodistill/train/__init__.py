@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 
 from autodistill.errors import StudentError
-from autodistill.losses import Batch, Objective
+from autodistill.losses import Objective
 from autodistill.space import Training
+from autodistill.train.batches import batch
 from autodistill.train.dro import GroupDro
 from autodistill.train.rows import Rows, errors
 
@@ -188,8 +189,8 @@ def _epoch(
         batch_at = slice(step * size, (step + 1) * size)
         part = rows.at(order[batch_at]) if shuffled is None else shuffled.at(batch_at)
         with learner.passes(device.type):
-            batch = _batch(module, part, share)
-        loss = objective(batch)
+            found = batch(module, part, share)
+        loss = objective(found)
         learner.step(loss)
         total += loss.detach()
     return float(total) / steps
@@ -198,27 +199,6 @@ def _epoch(
 def _normalised(module: nn.Module) -> bool:
     """Whether it is normalised over a batch, of which one row has no deviation."""
     return any(isinstance(one, nn.BatchNorm1d | nn.BatchNorm2d) for one in module.modules())
-
-
-def _batch(module: nn.Module, rows: Rows, progress: float) -> Batch:
-    """What both say of the rows, in float32: of a loss in half precision little is left."""
-    own = None
-    if rows.teacher_features is None:
-        student = module(rows.numeric, rows.codes)
-    else:
-        own = module.features(rows.numeric, rows.codes)  # type: ignore[operator]
-        student, own = module.head(own), own.float()  # type: ignore[operator]
-    return Batch(
-        student=student.float(),
-        y=rows.y,
-        teacher=rows.teacher,
-        weight=rows.weight,
-        student_features=own,
-        teacher_features=rows.teacher_features,
-        group=rows.group,
-        labelled=rows.labelled,
-        progress=progress,
-    )
 
 
 def outputs(module: nn.Module, rows: Rows) -> Tensor:

@@ -14,7 +14,8 @@ class Rows:
     """Rows as tensors: ``numeric`` float32 [n, K], ``codes`` int64 [n, M], ``y`` int64 [n] (float32 for regression),
     and where there are any ``teacher`` logits float32 [n, C], ``teacher_features`` float32 [n, D], ``weight`` float32
     [n]; ``labelled`` bool [n] where some rows have no label, whose ``y`` then says nothing; ``group`` int64 [n] (−1:
-    none) where the loss turns the weights of groups."""
+    none) where the loss turns the weights of groups. Of texts that are taught at their last P places: ``following``
+    int64 [n, P], the class after each (−1: nobody knows), and ``teacher_places`` logits [n, P, C] of any float."""
 
     numeric: Tensor
     codes: Tensor
@@ -24,6 +25,8 @@ class Rows:
     teacher_features: Tensor | None = None
     labelled: Tensor | None = None
     group: Tensor | None = None
+    following: Tensor | None = None
+    teacher_places: Tensor | None = None
 
     def at(self, index: Tensor | slice) -> "Rows":
         """Some of the rows."""
@@ -35,12 +38,13 @@ class Rows:
 
     @property
     def size(self) -> int:
-        """Bytes of what a network reads."""
-        return self.numeric.nbytes + self.codes.nbytes
+        """Bytes of what a network reads, and of what it is taught place by place."""
+        parts = (self.numeric, self.codes, self.following, self.teacher_places)
+        return sum(part.nbytes for part in parts if part is not None)
 
     def labels_alone(self) -> "Rows":
         """The rows that have labels, and nothing that a teacher said."""
-        untold = replace(self, teacher=None, teacher_features=None, labelled=None)
+        untold = replace(self, teacher=None, teacher_features=None, teacher_places=None, labelled=None)
         if self.labelled is None:
             return untold
         many = int(self.labelled.sum())
