@@ -15,7 +15,7 @@ from autodistill import data, plugins, shelf
 from autodistill.data import DataSpec, table, wide
 from autodistill.errors import TableError
 from autodistill.jobs.encoded import encoded
-from autodistill.records import Dataset, in_file, pieces, take
+from autodistill.records import Dataset, columns, in_file, pieces, take
 
 ROWS = 300
 WORDS = np.array(["light", "heavy", "Öl", "small", "", "zebra"])
@@ -92,6 +92,7 @@ def mapped(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         monkeypatch.setattr(wide, "LEAST", least)
         for room in (wide, table):
             monkeypatch.setattr(room, "BATCH", 20_000)
+        monkeypatch.setattr(columns, "PIECE", 20_000)
         monkeypatch.setattr(data.digest, "BYTES", 30_000)
         return tmp_path / "cache" / "autodistill" / wide.KEPT
 

@@ -157,20 +157,21 @@ def in_file(column: Array) -> bool:
     return isinstance(cast("Any", column), Column)
 
 
-def pieces(column: Array, most: int = PIECE) -> Iterator[Array]:
-    """A column's rows in order, so many at a time that no piece has more than ``most`` bytes (one row at least)."""
-    step = max(1, most * len(column) // max(1, column.nbytes))
+def pieces(column: Array, most: int | None = None) -> Iterator[Array]:
+    """A column's rows in order, so many at a time that no piece has more than ``most`` bytes (None: ``PIECE``;
+    one row at least)."""
+    step = max(1, (most or PIECE) * len(column) // max(1, column.nbytes))
     for at in range(0, len(column), step):
         yield column[at : at + step]
 
 
-def batches(features: Mapping[str, Array], most: int = PIECE) -> Iterator[Mapping[str, Array]]:
+def batches(features: Mapping[str, Array], most: int | None = None) -> Iterator[Mapping[str, Array]]:
     """Columns of one length as arrays, so many rows at a time that they have no more than ``most`` bytes together;
     all rows at once where none of the columns is in a file."""
     if not any(in_file(column) for column in features.values()):
         yield features
         return
     many = min(len(column) for column in features.values())
-    step = max(1, most * many // max(1, sum(column.nbytes for column in features.values())))
+    step = max(1, (most or PIECE) * many // max(1, sum(column.nbytes for column in features.values())))
     for at in range(0, many, step):
         yield {name: column[at : at + step] for name, column in features.items()}

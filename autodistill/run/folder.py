@@ -2,10 +2,10 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -25,14 +25,18 @@ WHAT_CHANGED = {
 BUDGETS = ("trials", "minutes", "energy_wh", "co2e_g")
 
 
-def write_whole(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file so that a reader sees the old bytes or the new ones, never half; RunError where it cannot be."""
+def write_whole(path: Path, data: bytes | Callable[[IO[bytes]], None], mode: int = 0o644) -> None:
+    """Write a file, or let it be written, so that a reader sees the old bytes or the new ones, never half; RunError
+    where it cannot be."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(data)
+                if isinstance(data, bytes):
+                    file.write(data)
+                else:
+                    data(file)
                 file.flush()
                 os.fsync(file.fileno())
             Path(name).chmod(mode)

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +12,30 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autodistill import auditor, plugins, runtime, verdict
+from autodistill import auditor, data, plugins, runtime, verdict
 from autodistill.errors import RunError
 from autodistill.ledger import Ledger
 from autodistill.records import Candidate, Finding, Policy, Predictions, Reading, Verdict, decide, digest
 from autodistill.run.folder import write_whole
 from autodistill.stats import Evidence
 
-SPLIT = "sealed"
+SPLIT, FEATURE = "sealed", "feature:"
 CONTROLS = ("majority", "linear")
 POWER = 0.5  # predicted, under which an opening must be asked for by name
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """Rows of one split as a run keeps them: labels, groups, teacher's scores, features, digests, what they share."""
+    """Rows of one split as a run keeps them in ``path``: labels, groups, teacher's scores, digests, what they share.
+    Their raw features stay there."""
+
+    path: Path
 
     ids: npt.NDArray[Any]
     digests: npt.NDArray[Any]
     y: npt.NDArray[Any]
     groups: Mapping[str, npt.NDArray[Any]]
     teacher: npt.NDArray[Any]
-    features: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     cluster: npt.NDArray[Any] | None = None
 
 
@@ -49,10 +51,10 @@ class Task:
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> "Task":
         """From a report."""
-        data = found["data"]
-        classes = tuple(map(str, data["classes"]))
-        at = [None if data.get(name) is None else classes.index(data[name]) for name in ("positive", "favourable")]
-        return cls(classes=classes, positive=at[0], favourable=at[1], threshold=data.get("threshold"))
+        about = found["data"]
+        classes = tuple(map(str, about["classes"]))
+        at = [None if about.get(name) is None else classes.index(about[name]) for name in ("positive", "favourable")]
+        return cls(classes=classes, positive=at[0], favourable=at[1], threshold=about.get("threshold"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,17 +69,19 @@ class Opening:
 def read(path: Path, split: str) -> Rows:
     """One split of a run's row file; raises RunError where it is missing or damaged."""
     try:
-        table = pq.ParquetFile(io.BytesIO(path.read_bytes())).read(use_threads=False)
+        file = pq.ParquetFile(path)
+        names = [name for name in file.schema_arrow.names if not name.startswith(FEATURE)]
+        table = file.read(columns=names, use_threads=False)
         at = np.flatnonzero(table["split"].to_numpy(zero_copy_only=False) == split)
         columns = {name: table[name].to_numpy(zero_copy_only=False)[at] for name in table.column_names}
         scores = [columns[f"teacher:{c}"] for c in range(sum(name.startswith("teacher:") for name in columns))]
         return Rows(
+            path=path,
             ids=columns["row_id"],
             digests=columns["row_digest"],
             y=columns["y"],
             groups={name[6:]: columns[name].astype(object) for name in columns if name.startswith("group:")},
             teacher=np.stack(scores, axis=1).astype(np.float32),
-            features={name[8:]: columns[name] for name in columns if name.startswith("feature:")},
             cluster=columns.get("cluster"),
         )
     except (OSError, KeyError, ValueError, pa.ArrowException) as fault:
@@ -128,9 +132,7 @@ def open_for(folder: Path, found: Mapping[str, Any], policy: Policy, ledger: Led
         openings=policy.openings,
         alpha=policy.alpha,
     )
-    student = runtime.predict(
-        runtime.open(content), rows.features, rows.ids, SPLIT, positive=task.positive, threshold=task.threshold
-    )
+    student = _said(rows, content, task)
     _keep(folder, student)
     entry = next(one for one in found["entries"] if _key(one) == key)
     seen = evidence(rows, task, student, known_groups(found))
@@ -145,6 +147,20 @@ def open_for(folder: Path, found: Mapping[str, Any], policy: Policy, ledger: Led
         verdict=verdict.judge(findings),
         look={**account, "openings": policy.openings, "alpha": policy.alpha},
     )
+
+
+def _said(rows: Rows, content: bytes, task: Task) -> Predictions:
+    """What an artefact says of the sealed rows, of which only some are in memory at a time."""
+    session, at, parts = runtime.open(content), 0, []
+    opened = data.source(rows.path)
+    names = [name for name in opened.names if name.startswith(FEATURE)]
+    for some in opened.batches(names):
+        features = {name.removeprefix(FEATURE): data.restored(some[name]) for name in names}
+        ids = rows.ids[at : at + len(some)]
+        at += len(some)
+        parts.append(runtime.predict(session, features, ids, SPLIT, positive=task.positive, threshold=task.threshold))
+    scores, decisions = (np.concatenate([getattr(one, name) for one in parts]) for name in ("scores", "decisions"))
+    return Predictions(view=SPLIT, row_ids=rows.ids, scores=scores, decisions=decisions)
 
 
 def _key(entry: Mapping[str, Any]) -> str:
@@ -172,9 +188,7 @@ def _with_others(
         if digest(content) != found["files"].get(place.as_posix()):
             missing[name] = f"{place.as_posix()} is not the file that was audited"
             continue
-        others[name] = runtime.predict(
-            runtime.open(content), rows.features, rows.ids, SPLIT, positive=task.positive, threshold=task.threshold
-        )
+        others[name] = _said(rows, content, task)
     return replace(seen, others=others, reference={**seen.reference, "missing": missing})
 
 
