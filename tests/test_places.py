@@ -144,13 +144,13 @@ def test_labels_alone_are_taught_at_places_too(shop: Workshop) -> None:
 
 
 def test_what_the_teacher_says_is_made_once(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = placed.taught(6, shop)
+    first = placed.ask_at_places(6, shop)
     monkeypatch.setattr("autodistill.jobs.encoded.LEAST", 1)
-    kept = placed.taught(6, dataclasses.replace(shop, kept={}))
+    kept = placed.ask_at_places(6, dataclasses.replace(shop, kept={}))
     assert len(list((shop.cache or Path()).glob("rows/*/0.npy"))) == 1
     asked_of, run = [], runtime.Session.run
     monkeypatch.setattr(runtime.Session, "run", lambda *given: asked_of.append(len(given[1]["x"])) or run(*given))
-    again = placed.taught(6, dataclasses.replace(shop, kept={}))
+    again = placed.ask_at_places(6, dataclasses.replace(shop, kept={}))
     assert sum(asked_of) <= 1  # for its shape
     torch.testing.assert_close(again, first)
     torch.testing.assert_close(kept, first)

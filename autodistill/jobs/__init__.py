@@ -15,11 +15,13 @@ from autodistill.jobs import checkpoints, making
 from autodistill.jobs.checkpoints import discard
 from autodistill.jobs.files import disk_of, keep, unwritable
 from autodistill.jobs.making import has_features, has_places, make, shape
+from autodistill.jobs.placed import ask_at_places
 from autodistill.jobs.workshop import Workshop
 from autodistill.records import Artefact, Candidate, Entry, Event, Finding, Job, Reading, Verdict
 
 __all__ = [
     "Workshop",
+    "ask_at_places",
     "broken",
     "complete",
     "discard",

@@ -37,11 +37,11 @@ def placed(rows: "Rows", many: int, encoding: Encoding, shop: Workshop, *, told:
         follows = torch.tensor(encoding.follows, device=rows.codes.device)
         inner = rows.codes[:, max(1, rows.codes.shape[1] - many + 1) :]
         shop.kept[key] = torch.cat([follows[inner], rows.y[:, None]], dim=1)
-    teacher = taught(many, shop).to(rows.y.device) if told else None
+    teacher = ask_at_places(many, shop).to(rows.y.device) if told else None
     return replace(rows, following=shop.kept[key], teacher_places=teacher)
 
 
-def taught(many: int, shop: Workshop) -> "Tensor":
+def ask_at_places(many: int, shop: Workshop) -> "Tensor":
     """log max(p, 1e-4) float16 [n, places, C] of the teacher at the last ``many`` places of the train rows, or at all
     that it has: mapped from a file where they are large."""
     import torch

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from autodistill import __version__, data, measure, plugins, teacher
+from autodistill import __version__, data, jobs, measure, plugins, teacher
 from autodistill.inputs import Encoding
 from autodistill.jobs import Workshop
 from autodistill.records import Dataset, Features, Policy, Reading, batches, digest, encode, take
@@ -108,8 +108,20 @@ def prepare(
         unlabelled_digest="" if further is None else further.digest,
         modality=plugins.build("inputs", *spec.data.input),
     )
+    start = time.monotonic()
+    _ask_at_places(spec, shop, watch)
+    seconds["teacher"] += time.monotonic() - start
     _keep_inputs(spec, folder, shop)
     return Prepared(shop=shop, identity=identity, seconds=seconds)
+
+
+def _ask_at_places(spec: Spec, shop: Workshop, watch: Watch) -> None:
+    """What the teacher says inside of texts is its labels, too: made before the search's budget begins."""
+    asked = {many for _, many in spec.space.training["places"].extremes()} - {1}
+    if asked and any(arm.loss != "none" for arm in spec.space.arms):
+        watch(Progress(phase="teacher", text="teacher: what it says at each place (kept for the next time)"))
+        for many in sorted(asked):
+            jobs.ask_at_places(many, shop)
 
 
 def _unlabelled(spec: Spec, dataset: Dataset) -> data.Transfer | None:
