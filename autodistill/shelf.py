@@ -31,13 +31,10 @@ def kept(where: Path, needed: int, parts: Callable[[], Iterator[Arrays]]) -> lis
     written there one after the other, about ``needed`` bytes. One process at a time makes them. The caller maps them
     before it lets go of the lock: see ``locked``. Raises ``OSError`` where they cannot be kept."""
     found = sound(where)
-    if found is None:
-        make_room(where.parent, needed)
-        _write(where, parts())
-        found = sound(where)
-    if found is None:
-        raise OSError("what was written is not what is read back")
-    return found
+    if found is not None:
+        return found
+    make_room(where.parent, needed)
+    return _write(where, parts())
 
 
 @contextlib.contextmanager
@@ -58,7 +55,7 @@ def sound(where: Path) -> list[Path] | None:
         return None
 
 
-def _write(where: Path, parts: Iterator[Arrays]) -> None:
+def _write(where: Path, parts: Iterator[Arrays]) -> list[Path]:
     """Keep chunks of rows as one array a file, whole or not at all. Written, not mapped: a full disk is then an
     OSError and not the end of the process."""
     out = where.with_name(MAKING + where.name)  # one name: whoever is killed here leaves what the next one finds
@@ -85,6 +82,7 @@ def _write(where: Path, parts: Iterator[Arrays]) -> None:
         if where.exists():  # damaged: a sound one would have been found
             shutil.rmtree(where)
         out.rename(where)
+        return [where / f"{at}.npy" for at in range(len(files))]
     finally:
         shutil.rmtree(out, ignore_errors=True)
 

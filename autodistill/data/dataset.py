@@ -166,7 +166,7 @@ def _beside(spec: DataSpec) -> set[str]:
 
 def _keys(content: npt.NDArray[np.void], kept: Features, wanted: Target) -> _Keys:
     label, parts, at = pa.chunked_array([pa.array(wanted.y)]), [], 0
-    for some in batches(kept, digest.BYTES):
+    for some in batches(kept):
         seen = {name: pa.chunked_array([modal.cells(values)]) for name, values in some.items()}
         many = len(next(iter(seen.values())))
         parts.append(digest.labelled(seen, label.slice(at, many)))

@@ -18,6 +18,7 @@ from autodistill.plugins import suggest
 PARQUET, ARROW, CSV = (".parquet", ".pq"), (".arrow", ".feather"), (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 KNOWN = PARQUET + ARROW + CSV
 BATCH, BUFFER = 16 << 20, 1 << 20  # bytes that are decoded, and read, at a time where cells are arrays
+TOGETHER = 1 << 16  # rows, where they are narrow
 SEPARATORS = ",;\t|"
 
 
@@ -142,10 +143,12 @@ class _Parquet(Source):
 
     def _table(self, names: tuple[str, ...]) -> pa.Table:
         # Cells of arrays a few rows at a time: read at once, each of their numbers costs a score of bytes for a while.
+        # So too some columns of a table: read at once, a column of words asks for as many bytes as the whole table has.
         kinds = [self.schema.field(name).type for name in names]
-        if any(pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) for kind in kinds):
-            step = max(1, BATCH * self.rows // max(1, self.bytes))
-            return pa.concat_tables(self._batches(names, step))
+        arrays = any(pa.types.is_nested(kind) or isinstance(kind, pa.BaseExtensionType) for kind in kinds)
+        if arrays or len(names) < len(self.names):
+            step = min(TOGETHER, BATCH * self.rows // max(1, sum(map(self.size, names))))
+            return pa.concat_tables(self._batches(names, max(1, step)))
         return papq.ParquetFile(self.path).read(columns=list(names), use_threads=False)
 
     def _batches(self, names: tuple[str, ...], step: int) -> Iterator[pa.Table]:

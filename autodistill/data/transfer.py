@@ -54,7 +54,7 @@ def _digests(features: Features) -> npt.NDArray[np.void]:
     return np.concatenate(
         [
             digest.rows({name: pa.chunked_array([modal.cells(column)]) for name, column in some.items()})
-            for some in batches(features, digest.BYTES)
+            for some in batches(features)
         ]
     )
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from autodistill.records import FloatArray, pieces
 
-WHOLE = 64 << 20  # bytes that are looked at at once; numpy writes each number as 8 bytes for that
+WHOLE = 64 << 20  # bytes that are looked at at once
 TINY = 1e-6  # a channel of no spread is divided by this
 
 
@@ -16,7 +16,7 @@ def moments(values: npt.NDArray[np.generic], rank: int) -> tuple[FloatArray, Flo
     axis are the channels where it has ``rank`` axes, and there is one channel where it lacks it."""
     if values.nbytes <= WHOLE:
         return finished(*_of(_deep(np.asarray(values), rank)))
-    return finished(*joined(_of(_deep(part, rank)) for part in pieces(values, WHOLE // 8)))
+    return finished(*joined(_of(_deep(part, rank)) for part in pieces(values)))
 
 
 def joined(parts: Iterable[tuple[float, FloatArray, FloatArray]]) -> tuple[float, FloatArray, FloatArray]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from autodistill import runtime, shelf
 from autodistill.inputs import Encoding, Form
 from autodistill.records import Dataset, Features, digest, in_file
+from autodistill.records.columns import PIECE
 from autodistill.shelf import Arrays
 
 LEAST = 8 << 20  # bytes; fewer are encoded in a quarter of a second, and checked and mapped in a hundredth
@@ -56,7 +57,7 @@ def kept(
     row before it is encoded, where they are not in memory."""
     first = tuple(part[:1] for part in next(parts(1)))
     width = max(1, sum(part.nbytes for part in first))
-    step = max(1, CHUNK // max(width, raw))
+    step = max(1, min(CHUNK // width, PIECE // max(1, raw)))
     if cache is not None and rows * width >= LEAST:
         where = cache / "rows" / digest(json.dumps(told).encode())[:40]
         with contextlib.suppress(OSError), shelf.locked(where):

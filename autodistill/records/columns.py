@@ -16,7 +16,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 At = slice | npt.NDArray[Any]
 
-PIECE = 16 << 20  # bytes of rows that are looked at together
+PIECE = 4 << 20  # bytes of rows that are looked at together; what is made of them may be ten times as large
 
 
 class Column(ABC):

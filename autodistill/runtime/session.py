@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 VERSION = str(onnxruntime.__version__)
 CHUNK = 4096  # rows a call when whole splits are scored
-BYTES = 64 << 20  # of those rows, where they are wide
+BYTES = 8 << 20  # of those rows, where they are wide
 QUIET = 4  # fatal only: what matters comes back as an exception
 PREFIX = "probability_"
 VALUE = "prediction"  # what a regression answers with
