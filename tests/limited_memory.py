@@ -7,7 +7,6 @@ what is mapped for reading is no part of.
 import json
 import resource
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import torch
 
 from autodistill import data, plugins, teacher, train
 from autodistill.data import wide
+from autodistill.errors import TableError
 from autodistill.jobs.encoded import encoded
 from autodistill.losses import teacher_logits
 from autodistill.space import Training
@@ -40,9 +40,8 @@ def main(few: str, many: str, cache: str, may_hold: int) -> None:
     try:
         everything(Path(many), Path(cache))
         without = "it fitted"
-    except MemoryError as fault:
-        places = [frame.name for frame in traceback.extract_tb(fault.__traceback__)]
-        without = "in load" if "load" in places else places[-1]
+    except (MemoryError, TableError) as fault:
+        without = str(fault)
     wide.LEAST = least
     print(json.dumps({"without": without, **everything(Path(many), Path(cache))}))
 

@@ -129,7 +129,7 @@ def test_a_full_disk_leaves_nothing_and_stops_nothing(
 @pytest.mark.usefixtures("large")
 def test_two_workers_make_them_once(loans: Any, dataset: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written, write = [], shelf._write
-    monkeypatch.setattr(shelf, "_write", lambda where, *rest: (written.append(where), write(where, *rest)))
+    monkeypatch.setattr(shelf, "_write", lambda where, *rest: written.append(where) or write(where, *rest))
     encoding = loans(2).encoding
     with ThreadPoolExecutor(2) as pool:
         found = list(pool.map(lambda _: encoded(encoding, "split", dataset, "train", tmp_path), range(2)))

@@ -50,7 +50,7 @@ def source(path: Path) -> "Source":
             found = _Arrow.of(path)
         else:
             found = _Whole.of(path)
-    names = list(found.schema.names)
+        names = list(found.schema.names)
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:
         raise TableError(f"two columns are named {twice[0]!r}", where=where, do="rename one of them")
@@ -67,7 +67,10 @@ def _readable(path: Path) -> Iterator[None]:
     except OSError as fault:
         what = f"cannot be read ({fault.strerror or _first_line(fault)})"
         raise TableError(what, where=str(path), do="check the file") from None
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError) as fault:
+    except pa.ArrowMemoryError as fault:
+        what = f"does not fit into memory, or is damaged ({_first_line(fault)})"
+        raise TableError(what, where=str(path), do="fewer columns, or save it again as .parquet") from None
+    except (pa.ArrowException, UnicodeDecodeError) as fault:
         raise TableError(_first_line(fault), where=str(path), do="repair the file or save it again") from None
 
 
