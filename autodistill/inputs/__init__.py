@@ -11,7 +11,7 @@ An encoding *is* an ONNX graph fitted on the train split. Training tensors are t
 goes into every artefact, so there is no second implementation of the preparation that could drift.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
@@ -30,7 +30,8 @@ NUMERIC, CODES, FEATURES = "/numeric", "/codes", "/features"  # a slash first: n
 @dataclass(frozen=True, kw_only=True)
 class Shapes:
     """What a student is built for: ``numeric`` numbers a row in the shape ``size`` (a table's row is flat), ``coded``
-    codes a row with the ``cardinalities`` of their columns (a text has one: its vocabulary), ``classes``. A loss that
+    codes a row with the ``cardinalities`` of their columns (a text has one: its vocabulary), ``classes``; ``vectors``
+    [sum(cardinalities), D] are what word vectors begin as, the widest direction first and of spread one. A loss that
     compares features is also told how many numbers a row the student's and the teacher's have (else 0)."""
 
     numeric: int
@@ -39,6 +40,7 @@ class Shapes:
     modality: Modality = "table"
     size: tuple[int, ...] = ()
     length: int | None = None
+    vectors: FloatArray | None = field(default=None, compare=False, repr=False)
     student_width: int = 0
     teacher_width: int = 0
 
@@ -83,6 +85,7 @@ class Encoding:
     length: int | None = None
     notes: tuple[str, ...] = ()
     follows: tuple[int, ...] = ()
+    vectors: FloatArray | None = field(default=None, compare=False, repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,7 +100,7 @@ class Encoding:
     @cached_property
     def digest(self) -> str:
         """Content address of the fitted preparation."""
-        return digest(self.split + self.matrix)
+        return digest(self.split + self.matrix + (b"" if self.vectors is None else self.vectors.tobytes()))
 
     def shapes(self, classes: int) -> Shapes:
         """What to build a student for; ``classes`` is 1 for regression."""
@@ -108,6 +111,7 @@ class Encoding:
             modality=self.modality,
             size=self.size,
             length=self.length,
+            vectors=self.vectors,
         )
 
     def graph(self, form: Form = "split") -> Any:

@@ -1,12 +1,13 @@
 """A front end under construction: one raw input, a few operators, one or two outputs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 10
+EMPTY, UNSEEN, FIRST = 0, 1, 2  # codes of no word, of one that is not known, and the first of those that are
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators; a graph names the domain only if it has one of them
 
 
@@ -36,8 +37,26 @@ class Front:
         self._nodes.append(helper.make_node(op, list(inputs), list(outputs), **attributes))
         return outputs[0]
 
-    def model(self, output: str, kind: str, shape: Sequence[int]) -> bytes:
-        """The serialised model with one output ("float" or "int64") of a ``shape`` a row."""
+    def coded(self, words: str, known: Mapping[str, int]) -> str:
+        """int64, in the shape of ``words``: the code of each; none is EMPTY, one that is not known UNSEEN."""
+        return self.add(
+            "LabelEncoder",
+            [words],
+            domain="ai.onnx.ml",
+            keys_strings=["", *known],
+            values_int64s=[EMPTY, *known.values()],
+            default_int64=UNSEEN,
+        )
+
+    def cut(self, codes: str, length: int) -> str:
+        """int64 [N, length]: cut off, or filled up with EMPTY."""
+        fill = self.constant("/fill", np.array([0, 0, 0, length]))
+        padded = self.add("Pad", [codes, fill, self.constant("/nothing", np.array(EMPTY))])
+        bounds = (("/begin", 0), ("/end", length), ("/along", 1))
+        return self.add("Slice", [padded, *(self.constant(name, np.array([at])) for name, at in bounds)])
+
+    def model(self, output: str, kind: str, shape: Sequence[int | str]) -> bytes:
+        """The serialised model with one output ("float", "int64" or "string") of a ``shape`` a row."""
         import onnx
         from onnx import TensorProto, helper
 

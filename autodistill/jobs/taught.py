@@ -62,7 +62,8 @@ def further(training: Training, shop: Workshop) -> Features | None:
 
 
 def labels(features: Features, shop: Workshop) -> FloatArray:
-    """The logits [n, C] of the teacher's artefact on raw rows (its values for regression)."""
+    """The logits [n, C] of the teacher on raw rows (its values for regression): its artefact's, or what it said of the
+    rows without label when it could be asked."""
 
     def said() -> FloatArray:
         session = runtime.open(shop.teacher.onnx or b"")
@@ -70,6 +71,9 @@ def labels(features: Features, shop: Workshop) -> FloatArray:
             return teacher_logits(session.probabilities(features))
         return session.scores(features)
 
+    told = shop.teacher.further
+    if told is not None:  # of a teacher that cannot be asked again these are all rows that there are: none is perturbed
+        return teacher_logits(told) if shop.dataset.classes else np.asarray(told)
     return _kept("labels", [shop.teacher.digest, digest(shop.teacher.onnx or b""), _content(features)], said, shop)
 
 

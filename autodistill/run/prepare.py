@@ -54,6 +54,7 @@ def prepare(
     if further is not None:
         dataset = replace(dataset, notes=(*dataset.notes, *further.notes))
     encoding = fit_encoding(spec, dataset)
+    dataset = replace(dataset, notes=(*dataset.notes, *encoding.notes))
     refuse_features(spec, encoding, len(dataset.classes))
     refuse_places(spec, encoding, len(dataset.classes))
     seconds["data"] = time.monotonic() - start
@@ -72,6 +73,7 @@ def prepare(
         cache=cache_folder(),
         seed=spec.seed,
         refit=_refit(spec, dataset),
+        further=further,
         progress=said,
     )
     refuse_features(spec, encoding, len(dataset.classes), given=labels.features is not None)

@@ -146,10 +146,11 @@ def refuse_further(spec: Spec, labels: "Teacher") -> None:
     training = spec.space.training
     named = {"data.unlabelled": spec.data.unlabelled is not None, "distill.perturb": training["perturb"].ends[1] > 0}
     asked = [where for where, wanted in named.items() if wanted]
-    if asked and (labels.onnx is None or labels.prepared):
+    again = [where for where in asked if where == "distill.perturb" or labels.further is None]
+    if again and (labels.onnx is None or labels.prepared):
         why = labels.why_no_onnx or "part of it runs in Python"
         what = f"the teacher labels these rows, and this one cannot be asked again: it has no ONNX file ({why})"
-        raise SpecError(what, where=f"{spec.path}: {asked[0]}", do="leave it out, or name a teacher that has one")
+        raise SpecError(what, where=f"{spec.path}: {again[0]}", do="leave it out, or name a teacher that has one")
     for arm in spec.space.arms:
         if asked and "teacher_features" in getattr(plugins.find("losses", arm.loss), "needs", ()):
             what = f"{arm.loss} needs the teacher's features of these rows, and its ONNX file gives none"

@@ -50,8 +50,8 @@ def stacked(
 
 
 def embedded(inputs: Shapes, width: int, spread: float) -> "nn.Embedding":
-    """The one table [sum(cardinalities), width] of all coded columns. Missing and unseen start at zero: where training
-    never meets them, they stay neutral."""
+    """The one table [sum(cardinalities), width] of all coded columns, which begins at random, or as the vectors that
+    the input gives. Missing and unseen start at zero: where training never meets them, they stay neutral."""
     import torch
     from torch import nn
 
@@ -59,6 +59,9 @@ def embedded(inputs: Shapes, width: int, spread: float) -> "nn.Embedding":
     nn.init.normal_(table.weight, std=spread)
     firsts = np.cumsum((0, *inputs.cardinalities))[:-1]
     with torch.no_grad():
+        if inputs.vectors is not None:
+            given = torch.from_numpy(inputs.vectors[:, :width])
+            table.weight[:, : given.shape[1]] = spread * given
         for first in firsts:
             table.weight[first : first + 2] = 0.0
     return table

@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache as once
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import numpy.typing as npt
 import platformdirs
 
 from autodistill import export, plugins, runtime
+from autodistill.data import Transfer
 from autodistill.errors import TeacherError, UserError
 from autodistill.inputs import Encoding
 from autodistill.records import SPLITS, Dataset, Features, FloatArray, IntArray, decide, digest, take
@@ -32,7 +34,7 @@ MEASURED = 256  # rows that a part in Python prepares, to be timed on; a timing 
 Refit = Callable[[Features, npt.NDArray[Any]], Encoding]
 
 
-def prepare(
+def prepare(  # noqa: PLR0913  each is a choice that its caller names
     kind: str,
     options: Mapping[str, Any],
     dataset: Dataset,
@@ -41,25 +43,31 @@ def prepare(
     cache: Path | None = None,
     seed: int = 0,
     refit: Refit | None = None,
+    further: Transfer | None = None,
     progress: Progress = silent,
 ) -> Teacher:
     """The labels of all rows by the teacher ``kind`` with ``options``: read from ``cache``, or made and put there.
 
     ``encoding`` was fitted on the train split. ``refit(features, y)`` fits it again without a fold's rows, so that even
-    the order of categories in their labels owes nothing to them; without it the notes say so. ``cache`` is a folder
+    the order of categories in their labels owes nothing to them; without it the notes say so. ``further`` are rows
+    beside the table's, which a source that runs in Python labels in the same go; another's artefact is asked of them
+    when they are wanted. ``cache`` is a folder
     (default: the user's cache). Raises ``TeacherError`` or ``SpecError``.
     """
     source: Source = plugins.build("teachers", kind, options, where="teacher")
     fold = folds.assign(dataset, seed)
     asked = {"kind": kind, "options": options, "source": source.fingerprint(), "seed": seed}
     identity = _identity(asked, dataset, [encoding.digest, refit is not None], fold)
-    where = _folder(cache) / digest((identity + _rows(dataset)).encode())[:40]
+    more = further if "further" in getattr(source, "gives", ()) else None
+    rows = _rows(dataset) + ("" if more is None else more.digest)
+    where = _folder(cache) / digest((identity + rows).encode())[:40]
     with alone(where):
         found = read(where, identity, dataset, cached=True)
         if found is not None:
             return found
         start = time.perf_counter()
         task = task_of(dataset, encoding, fold, seed, _encoder(dataset, encoding, fold, refit), progress)
+        task = task if more is None else replace(task, further=more.features)
         labelled = source.label(task)
         models, notes = _models(labelled, task, dataset, refit is not None)
         write(where, identity, models, round(time.perf_counter() - start, 3), notes, labelled.saw)
@@ -170,6 +178,7 @@ def _made(one: Labelled, dataset: Dataset, encoding: Encoding) -> tuple[Made, st
         features=one.features,
         prepared=one.prepared,
         places=_places(one, encoding),
+        further=one.further,
     )
     return made, note
 
@@ -187,7 +196,9 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _unexported(one: Labelled, why: str) -> Made:
-    return Made(name=one.name, scores=one.scores, onnx=None, why_no_onnx=why, features=one.features)
+    return Made(
+        name=one.name, scores=one.scores, onnx=None, why_no_onnx=why, features=one.features, further=one.further
+    )
 
 
 def _artefact(one: Labelled, dataset: Dataset, encoding: Encoding, rows: Features) -> tuple[bytes, FloatArray]:

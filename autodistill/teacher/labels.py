@@ -41,7 +41,9 @@ class Teacher:
     (probabilities; [N, 1] values for regression), train rows out of fold; ``decisions`` int64 [N] by the table's rule
     (float64 for regression). ``features`` float32 [N, D], or None where it gives none. ``onnx`` is the artefact on raw
     rows, or None and ``why_no_onnx``; what it reads beside the table's columns is ``prepared`` by name, of the first
-    rows of the search split. ``saw`` says whether its labels of train rows are by a model that had seen them.
+    rows of the search split. ``further`` float32 [M, C] are its scores of rows beside the table's, where it cannot be
+    asked again and gave them with the others. ``saw`` says whether its labels of train rows are by a model that had
+    seen them.
     ``places`` is a graph on raw rows that says after each place of a text what follows (``Labelled.places``), or None.
     ``seconds`` is what it took when it was made; ``cached`` says that this time it was only read.
     """
@@ -60,6 +62,7 @@ class Teacher:
     prepared: Features = field(default_factory=dict)
     saw: Saw = "out of fold"
     places: bytes | None = None
+    further: FloatArray | None = None
 
     def measured(self, rows: Features) -> Features:
         """Rows of the search split to measure artefacts on: all, or those that are ``prepared``, with that."""
@@ -71,7 +74,8 @@ class Teacher:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A model to keep: ``scores`` float32 [N, C], the artefact's bytes or why there are none, ``features`` [N, D]."""
+    """A model to keep: ``scores`` float32 [N, C], the artefact's bytes or why there are none, ``features`` [N, D], and
+    ``further`` [M, C]."""
 
     name: str
     scores: FloatArray
@@ -80,6 +84,7 @@ class Made:
     features: FloatArray | None = None
     prepared: Features = field(default_factory=dict)
     places: bytes | None = None
+    further: FloatArray | None = None
 
 
 def write(
@@ -96,6 +101,8 @@ def write(
                 (out / f"{at}.places.onnx").write_bytes(model.places)
             if model.features is not None:
                 np.save(out / f"{at}.features.npy", model.features, allow_pickle=False)
+            if model.further is not None:
+                np.save(out / f"{at}.further.npy", model.further, allow_pickle=False)
             for name, column in model.prepared.items():
                 np.save(out / f"{at}.{name.strip('/')}.npy", column, allow_pickle=False)
             kept.append(
@@ -106,6 +113,7 @@ def write(
                     "why_no_onnx": model.why_no_onnx,
                     "places": None if model.places is None else digest(model.places),
                     "features": None if model.features is None else digest((out / f"{at}.features.npy").read_bytes()),
+                    "further": None if model.further is None else digest((out / f"{at}.further.npy").read_bytes()),
                     "prepared": {n: digest((out / f"{at}.{n.strip('/')}.npy").read_bytes()) for n in model.prepared},
                 }
             )
@@ -149,6 +157,7 @@ def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher 
         prepared=first.prepared,
         saw=record.get("saw", "out of fold"),  # what was kept before was all fitted here
         places=first.places,
+        further=first.further,
     )
 
 
@@ -156,6 +165,8 @@ def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
     scores = _mapped(where / f"{at}.npy", said["scores"])
     told = said.get("features")  # what was kept before there were any has no word of them
     features = None if told is None else _mapped(where / f"{at}.features.npy", told)
+    more = said.get("further")
+    further = None if more is None else _mapped(where / f"{at}.further.npy", more)
     prepared = {n: _mapped(where / f"{at}.{n.strip('/')}.npy", d) for n, d in (said.get("prepared") or {}).items()}
     onnx = _graph(where / f"{at}.onnx", said["onnx"])
     return Made(
@@ -166,6 +177,7 @@ def _model(where: Path, at: int, said: dict[str, Any]) -> Made:
         features=features,
         prepared=prepared,
         places=_graph(where / f"{at}.places.onnx", said.get("places")),
+        further=further,
     )
 
 

@@ -45,6 +45,7 @@ class Task:
     ``encode(k)`` float32 [n, F], the train rows by one fitted without fold k. ``y`` [N] are class codes, or numbers
     where ``classes`` is empty; ``weights`` [N] or None. ``encoding`` is the one fitted on the train split, ``row_ids``
     [N] and ``row_digests`` [N] are the table's, and ``measured`` int64 [m] are the rows that artefacts are timed on.
+    ``further`` are rows beside the table's, to be labelled as new ones are (nothing: there are none).
     """
 
     features: Features
@@ -59,6 +60,7 @@ class Task:
     row_ids: npt.NDArray[Any]
     row_digests: npt.NDArray[Any]
     measured: IntArray = field(default_factory=lambda: np.empty(0, np.int64))
+    further: Features = field(default_factory=dict)
     progress: Progress = silent
 
 
@@ -67,7 +69,9 @@ class Labelled:
     """A source's answer: ``scores`` float32 [N, C] (probabilities; [N, 1] for regression), train rows out of fold.
 
     ``features`` float32 [N, D] are what its last layer reads, for losses that compare features; a source that can give
-    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features" and "places"): others are refused beforehand.
+    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features", "places", "further"): others are refused beforehand.
+    ``further`` float32 [M, C] are the scores of ``Task.further``, by a source whose ``gives`` has "further": one that
+    runs in Python, and cannot be asked again once it has labelled.
     ``core`` is the model as serialised ONNX, or None and ``why_no_onnx``. It reads what an encoding gives in the form
     ``form``, the experiment's own or ``front``: a matrix float32 [N, F], or values by their names. It gives ``logits``
     or, as its last float output, probabilities [N, C]. Where a part of the preparation is Python's (a tokenizer),
@@ -84,6 +88,7 @@ class Labelled:
     members: "tuple[Labelled, ...]" = ()
     notes: tuple[str, ...] = field(default_factory=tuple)
     features: FloatArray | None = None
+    further: FloatArray | None = None
     form: Form = "matrix"
     front: Encoding | None = None
     prepared: Features = field(default_factory=dict)

@@ -1,6 +1,5 @@
 """Models of Hugging Face: where they lie, what stands beside them, what they are given."""
 
-import importlib
 import importlib.metadata
 import re
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from autodistill.errors import TeacherError
 from autodistill.inputs import Encoding, Modality
+from autodistill.inputs._pieces import carried
 from autodistill.records import digest
 from autodistill.teachers._nets import quiet
 
@@ -44,16 +44,7 @@ class Place:
     @property
     def folder(self) -> Path | None:
         """The directory, where it is one; an import path may name one that a package carries."""
-        if Path(self.model).is_dir():
-            return Path(self.model)
-        module, _, name = self.model.rpartition(".")
-        if module and all(part.isidentifier() for part in self.model.split(".")):
-            try:
-                found = getattr(importlib.import_module(module), name, None)
-            except ImportError:
-                return None
-            return Path(found) if isinstance(found, str | Path) and Path(found).is_dir() else None
-        return None
+        return carried(self.model)
 
     @property
     def name(self) -> str:

@@ -28,7 +28,7 @@ LEAST = 16
 class HuggingFace:
     """A model of Hugging Face on one column of text, images or sound, with its own tokenizer or processor."""
 
-    gives: ClassVar[frozenset[str]] = frozenset({"teacher_features"})
+    gives: ClassVar[frozenset[str]] = frozenset({"teacher_features", "further"})
 
     model: Annotated[
         str, Fixed, Field(description="a directory, a name on the hub, or an import path of a package's directory")
@@ -60,7 +60,7 @@ class HuggingFace:
         return self.place.fingerprint()
 
     def label(self, task: Task) -> Labelled:
-        """Every row through the model; classes are compared before anything is run."""
+        """Every row through the model, further ones too; classes are compared before anything is run."""
         name = self._column(task.features)
         cells = task.features[name]
         kind = _hub.modality(task.encoding.modality, cells)
@@ -71,12 +71,20 @@ class HuggingFace:
         listened = self.features and not self.encoder
         network = _hub.named(model, names, embeds=self.encoder, listened=listened)
         ran = self._run(network, prepare, names, cells, kind, task)
+        more = self._run(network, prepare, names, task.further[name], kind, task) if task.further else None
         made = Labelled(name=self.place.name, scores=ran.values, features=ran.features)
         if self.encoder:
+            made = replace(made, further=None if more is None else more.values)
             return self._headed(made, network, prepare, cells, task)
-        found = scores(ran.values, task.classes, "logits", "it", task.row_ids)
-        found = found if at is None else found[:, at]
-        return self._whole(made, found, network, at, prepare, cells[task.measured])
+        if more is not None:
+            made = replace(made, further=self._scored(more.values, at, task, np.arange(len(more.values))))
+        return self._whole(
+            made, self._scored(ran.values, at, task, task.row_ids), network, at, prepare, cells[task.measured]
+        )
+
+    def _scored(self, values: FloatArray, at: IntArray | None, task: Task, row_ids: npt.NDArray[Any]) -> FloatArray:
+        found = scores(values, task.classes, "logits", "it", row_ids)
+        return found if at is None else found[:, at]
 
     def prepared(self, features: Features, modality: Modality) -> Features:
         """What the artefact reads of some rows: the model's inputs, by the names that ``front`` gives them."""
@@ -130,6 +138,8 @@ class HuggingFace:
         linear.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
         whole = _hub.chained(network, linear)
         labelled = self._whole(made, found, whole, None, prepare, cells[task.measured])
+        if made.further is not None:
+            labelled = replace(labelled, further=_said(made.further, weight, bias))
         note = "the encoder was fitted elsewhere, on what is not known here; its head out of fold"
         return replace(labelled, features=np.asarray(made.scores), saw="out of fold", notes=(note,))
 
