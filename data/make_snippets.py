@@ -1,4 +1,5 @@
-"""Build data/snippets.parquet: 10,000 rated snippets of reviews, editorials and tweets (Hutto and Gilbert 2014).
+"""Build data/snippets.parquet, 10,000 rated snippets of reviews, editorials and tweets (Hutto and Gilbert 2014), and
+data/snippets_unlabelled.parquet, the texts of all the others, for the teacher to label.
 
 pip download --no-deps --no-binary :all: vaderSentiment==3.3.2
 python data/make_snippets.py vaderSentiment-3.3.2.tar.gz
@@ -43,26 +44,39 @@ def _bytes(archive: tarfile.TarFile, member: str) -> bytes:
 
 
 def _lines(data: bytes) -> list[tuple[float, str]]:
-    rows = [line.split("\t", 2) for line in data.decode("latin-1").splitlines() if line.count("\t") >= 2]
+    rows = [_text(line).split("\t", 2) for line in data.splitlines() if line.count(b"\t") >= 2]
     return [(float(rating), re.sub(r"\s+", " ", html.unescape(text)).strip()) for _, rating, text in rows]
 
 
-def table(found: dict[str, list[tuple[float, str]]]) -> pa.Table:
-    """Text, source, and whether its raters found it positive or negative; who found neither is left out."""
-    rng, kept = np.random.default_rng(0), []
+def _text(line: bytes) -> str:
+    """Most lines are UTF-8, some are not."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")
+
+
+def tables(found: dict[str, list[tuple[float, str]]]) -> tuple[pa.Table, pa.Table]:
+    """Text, source, and whether its raters found it positive or negative, who found neither being left out; and the
+    texts of all others, in that order."""
+    rng, kept, others = np.random.default_rng(0), [], []
     for source, rows in found.items():
         clear = [row for row in rows if abs(row[0]) >= CLEAR]
-        for at in rng.permutation(len(clear))[:EACH]:
+        order = rng.permutation(len(clear))
+        for at in order[:EACH]:
             rating, text = clear[at]
             kept.append((text, source, "positive" if rating > 0 else "negative"))
+        others += [text for rating, text in rows if abs(rating) < CLEAR] + [clear[at][1] for at in order[EACH:]]
         print(f"{source}: {len(rows):,} snippets, {len(clear):,} with a clear side")
     text, source, tone = zip(*(kept[at] for at in rng.permutation(len(kept))), strict=True)
-    return pa.table({"text": pa.array(text), "source": pa.array(source), "tone": pa.array(tone)})
+    rated_ones = pa.table({"text": pa.array(text), "source": pa.array(source), "tone": pa.array(tone)})
+    return rated_ones, pa.table({"text": pa.array(others)})
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         raise SystemExit(__doc__)
-    rows, out = table(rated(Path(sys.argv[1]))), Path(__file__).parent / "snippets.parquet"
-    pq.write_table(rows, out, compression="zstd")
-    print(f"{out}: {len(rows):,} rows, {out.stat().st_size:,} bytes")
+    for name, rows in zip(("snippets", "snippets_unlabelled"), tables(rated(Path(sys.argv[1]))), strict=True):
+        out = Path(__file__).parent / f"{name}.parquet"
+        pq.write_table(rows, out, compression="zstd")
+        print(f"{out}: {len(rows):,} rows, {out.stat().st_size:,} bytes")

@@ -1,4 +1,4 @@
-"""fp32 core → int8 core: static QDQ of its matrix products, calibrated on train rows."""
+"""fp32 core → int8 core: static QDQ of its matrix products, calibrated on train rows; tables of vectors in int8."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autodistill.export.network import quiet
+from autodistill.export.tables import narrow_tables
 
 CALIBRATION_ROWS = 512
 
@@ -48,7 +49,7 @@ def quantised(core: Any, feeds: Mapping[str, npt.NDArray[Any]]) -> Any:
         )
         core = onnx.load_model(made)
     _free_outputs(core)
-    return core
+    return narrow_tables(core)
 
 
 def dynamic(core: Any) -> Any:

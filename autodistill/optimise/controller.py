@@ -25,6 +25,9 @@ from autodistill.space import Space
 REPEATS = 5
 """After so many proposals in a row that were made before, an unseen one is drawn at random."""
 
+PATIENCE = 10
+"""After so many in a row that were left untrained one is trained all the same: what is believed is put to the test."""
+
 
 class Controller:
     """Proposes candidates and learns from what becomes of them.
@@ -67,7 +70,7 @@ class Controller:
             self._gate.observe(one.parameters, float(error))  # type: ignore[arg-type]
         self._seen: dict[str, int] = {}
         self._flying: set[int] = set()
-        self._repeats = 0
+        self._repeats = self._left = 0
         self._exhausted = False
 
     @property
@@ -157,6 +160,8 @@ class Controller:
         """Why a measured candidate need not be trained; "" if it must be. What is fitted was so to be measured."""
         if not self._gated or trial.state != "measured" or trial.fixed or trial.epochs or not trial.candidate.training:
             return ""
+        if self._left >= PATIENCE:
+            return ""
         rival = self._rival(trial)
         best = None if rival is None else self._gate.optimistic(trial.candidate.parameters)
         if rival is None or best is None or best < rival.error - self._tie:
@@ -241,6 +246,8 @@ class Controller:
                 self.asked, entry.error if event.kind == "finished" else None, trial.readings
             )
         trial.state = event.kind
+        if event.kind != "refused":
+            self._left = self._left + 1 if event.kind == "skipped" else 0
         self._flying.discard(event.number)
         if event.kind == "stopped":
             place, error = self._ladder.stop(trial)

@@ -28,6 +28,8 @@ REFIT = 5
 MOST, STOPPED = 200, 50
 """The processes are fitted to the latest so many candidates that finished and that were stopped."""
 DRAWN, BRED, ROUNDS, PARENTS = 500, 500, 2, 10
+LEAST = -1e6
+"""Added to the logarithm of a merit: below all others then, but for what is refused."""
 UNKNOWN = 1e6
 """Variance of a value that nothing is known of, in squares of its column's spread."""
 
@@ -177,8 +179,9 @@ class ExactSampler(BaseSampler):
         return pool[np.argsort(-merit, kind="stable")]
 
     def _merit(self, model: "Model", u: FloatArray, front: Front) -> FloatArray:
-        """The model's, and none for what is known to be refused."""
-        return np.where(self._seen.refused(u), -np.inf, model.merit(u, front))
+        """The model's; none for what is known to be refused, and next to none for what was just left untrained."""
+        merit = model.merit(u, front) + np.where(self._seen.left(u), LEAST, 0.0)
+        return np.where(self._seen.refused(u), -np.inf, merit)
 
 
 def _cap(error: FloatArray) -> float:

@@ -37,6 +37,7 @@ class Seen:
         self._alone = branches[0].label
         self._lasting = {branch.label for branch in branches if branch.trains == "gradient"}
         self._refused: set[bytes] = set()
+        self._left: list[tuple[int, set[bytes]]] = []
         self.tried: set[str] = set()
         """What was proposed, as text."""
         self.feasible: list[float] = []
@@ -69,6 +70,8 @@ class Seen:
             self._refused.update(self._shapes(self.at([one])))
         if STOPPED_AT in one.user_attrs:
             insort(self.stopped, one, key=_number)
+        elif one.state != TrialState.COMPLETE and not one.user_attrs.get(REFUSED):
+            self._left.append((one.number, set(self._shapes(self.at([one])))))
         if one.state == TrialState.COMPLETE:
             insort(self.finished, one, key=_number)
             self._take(one)
@@ -83,6 +86,16 @@ class Seen:
         if not self._refused:
             return np.zeros(len(u), dtype=bool)
         return np.array([shape in self._refused for shape in self._shapes(u)], dtype=bool)
+
+    def left(self, u: FloatArray) -> npt.NDArray[np.bool_]:
+        """Whether points [n, D] have a shape that was left untrained after the last that finished: until something is
+        learned that shape would be left again, whatever it is trained with, and nothing would ever be learned."""
+        last = self.finished[-1].number if self.finished else -1
+        self._left = [one for one in self._left if one[0] > last]
+        if not self._left:
+            return np.zeros(len(u), dtype=bool)
+        shapes = set().union(*(found for _, found in self._left))
+        return np.array([shape in shapes for shape in self._shapes(u)], dtype=bool)
 
     def _shapes(self, u: FloatArray) -> list[bytes]:
         return [row.tobytes() for row in self._grid.points(u, self._grid.shape).at.round(6) + 0.0]

@@ -20,7 +20,7 @@ class EmbeddingBag:
     """Word vectors, their mean over the words that are there, and a linear layer."""
 
     trains: ClassVar[str] = "gradient"
-    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
     readings_depend_on: ClassVar[str] = "architecture"
     forms: ClassVar[tuple[str, ...]] = ("text",)
 

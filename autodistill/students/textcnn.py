@@ -19,7 +19,7 @@ class TextCnn:
     """Word vectors, filters over two, three and four words, and for each filter its greatest answer."""
 
     trains: ClassVar[str] = "gradient"
-    precisions: ClassVar[tuple[str, ...]] = ("fp32",)
+    precisions: ClassVar[tuple[str, ...]] = ("fp32", "int8")
     readings_depend_on: ClassVar[str] = "architecture"
     forms: ClassVar[tuple[str, ...]] = ("text",)
 
