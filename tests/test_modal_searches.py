@@ -102,6 +102,12 @@ MODALITIES: dict[str, tuple[Callable[[np.random.Generator], tuple[Any, Any]], st
         LINEAR,
         "[{family: embedding_bag, width: [2, 4]}, {family: textcnn, width: 4, filters: 4}]",
     ),
+    "text in pieces": (
+        text,
+        "{kind: text, column: x, length: 10, min_rows: 1, pieces: bert, vectors: true}, unlabelled: more.parquet",
+        "{kind: huggingface, model: bert, encoder: true, saw: 'no'}",
+        "[{family: embedding_bag, width: 4, precision: int8}, {family: textcnn, width: 4, filters: 4}]",
+    ),
     "audio": (
         audio,
         "{kind: audio, column: x, rate: 4000, mels: 12, window: 0.032, hop: 0.016}",
@@ -117,6 +123,35 @@ MODALITIES: dict[str, tuple[Callable[[np.random.Generator], tuple[Any, Any]], st
 }
 
 
+def encoder(folder: Path) -> None:
+    """A small transformer of random weights, which knows most words whole and some in two pieces."""
+    transformers = pytest.importorskip("transformers")
+    known = [
+        "[PAD]",
+        "[UNK]",
+        "[CLS]",
+        "[SEP]",
+        "[MASK]",
+        "the",
+        "a",
+        "day",
+        "it",
+        "was",
+        "and",
+        "house",
+        "fine",
+        "love",
+    ]
+    known += ["##ly", "kind", "clear", "broken", "dull", "cruel", "vague"]
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("\n".join(known), encoding="utf-8")
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    config = transformers.BertConfig(vocab_size=len(known), initializer_range=0.5, **sizes)
+    transformers.BertModel(config).save_pretrained(folder)
+
+
 @pytest.mark.parametrize("kind", list(MODALITIES))
 def test_a_search_ends_with_a_report_and_a_file_that_runs_alone(tmp_path: Path, kind: str) -> None:
     made, asked, teacher, student = MODALITIES[kind]
@@ -126,6 +161,9 @@ def test_a_search_ends_with_a_report_and_a_file_that_runs_alone(tmp_path: Path, 
     pq.write_table(table, tmp_path / "toy.parquet")
     (tmp_path / "policy.yaml").write_text(POLICY, encoding="utf-8")
     (tmp_path / "toy.yaml").write_text(SPEC.format(input=asked, teacher=teacher, student=student), encoding="utf-8")
+    if "pieces" in kind:
+        encoder(tmp_path / "bert")
+        pq.write_table(pa.table({"x": made(rng)[0]}), tmp_path / "more.parquet")
     with small_run.inside(tmp_path, tmp_path / "cache"):
         code = cli.main(["search", "toy.yaml"])
     run = tmp_path / "reports" / "toy"
@@ -137,6 +175,10 @@ def test_a_search_ends_with_a_report_and_a_file_that_runs_alone(tmp_path: Path, 
     assert {"latency", "size", "energy"} <= set(report["teacher"]["readings"])
     page = (run / "report.html").read_text(encoding="utf-8")
     assert report["verdict"]["sentence"][:40] in page
+    if "pieces" in kind:
+        said = " ".join(report["data"]["notes"])
+        assert "rows without label of more.parquet are labelled by the teacher" in said
+        assert "100 % of the train rows are cut exactly as its tokenizer cuts them" in said
     _runs_alone(run, table)
 
 

@@ -34,6 +34,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern
 
 from autodistill.optimise import Controller, Observation, Step, ranking
+from autodistill.optimise.controller import PATIENCE
 from autodistill.optimise.curves import CONFIDENCE, ENOUGH, Curve, correlation
 from autodistill.optimise.gp import JITTER, Points, Process, fitted
 from autodistill.optimise.rivals import Rivals
@@ -276,6 +277,32 @@ def test_the_gate_leaves_untrained_only_what_a_finished_one_dominates() -> None:
         assert all(value <= 1.04 * mine[name] for name, value in costs(rival.candidate).items())
         missed += error(rival.candidate) - 0.002 > error(entry.candidate)
     assert missed <= 0.1 * len(skipped)
+
+
+@pytest.mark.parametrize("sampler", ["exact", "random"])
+def test_a_search_that_believes_nothing_can_matter_trains_all_the_same(sampler: str) -> None:
+    """With a tie as wide as all errors together the gate would leave all untrained for ever."""
+    events = list(drive(controller(trials=150, tie=1.0, where=bounded(), rungs=False, sampler=sampler)))
+    ends = [event.kind for event in events if event.kind in CLOSING]
+    runs = [len(run) for run in "".join("s" if kind == "skipped" else " " for kind in ends).split()]
+    assert max(runs) == PATIENCE
+    assert len(runs) > 3
+
+
+def test_a_shape_that_was_left_untrained_is_not_proposed_before_something_is_learned() -> None:
+    one = controller(trials=120, tie=0.02, where=space(MLP), sampler="exact", rungs=False)
+    left: set[str] = set()
+    again, skips = 0, 0
+    for event in drive(one):
+        if event.kind == "proposed" and event.data["by"] == "sampler" and event.candidate is not None:
+            again += event.candidate.architecture in left
+        elif event.kind == "skipped":
+            skips += 1
+            left.add(one.trials[event.number].candidate.architecture)
+        elif event.kind == "finished":
+            left.clear()
+    assert skips > 10
+    assert again == 0
 
 
 def test_what_was_cut_is_pruned_for_the_samplers_with_exact_and_typical_constraints() -> None:

@@ -1,5 +1,6 @@
 """Models of Hugging Face as teachers: small ones of random weights, saved by the test and read from their folder."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 
 from autodistill import runtime, teacher
+from autodistill.data import Transfer
 from autodistill.errors import TeacherError
 from autodistill.inputs.audio import Audio
 from autodistill.inputs.image import Image
@@ -48,10 +50,12 @@ def texts() -> np.ndarray:
     return np.array([" ".join(rng.choice(words, rng.integers(1, 9))) for _ in range(N)], dtype=object)
 
 
-def prepare(of: Dataset, kind: Any, cache: Path, model: Path, **options: Any) -> teacher.Teacher:
+def prepare(
+    of: Dataset, kind: Any, cache: Path, model: Path, further: Transfer | None = None, **options: Any
+) -> teacher.Teacher:
     encoding = kind.fit(of.rows("train"), of.y[of.splits["train"]], of.classes)
     asked = {"artefact": False, "model": str(model), **options}
-    return teacher.prepare("huggingface", asked, of, encoding, cache=cache)
+    return teacher.prepare("huggingface", asked, of, encoding, cache=cache, further=further)
 
 
 TEXT = Text(column="it", min_rows=1)
@@ -123,6 +127,27 @@ def test_a_frozen_encoder_with_a_head_fitted_out_of_fold(bert: Path, tmp_path: P
     assert any("its head out of fold" in note for note in found.notes)
     number = prepare(table(texts(), ()), TEXT, tmp_path, bert, encoder=True)
     assert number.scores.shape == (N, 1)
+
+
+@pytest.mark.parametrize("options", [{"classes": CALLED, "features": True}, {"encoder": True, "strength": 2.0}])
+def test_rows_beside_the_table_are_labelled_as_its_own_new_rows_are(
+    options: dict[str, Any], bert: Path, tmp_path: Path
+) -> None:
+    of = table(texts())
+    new = of.splits["audit"][::-1]
+    further = Transfer(features={"it": of.features["it"][new]}, digest="these", notes=())
+    alone = prepare(of, TEXT, tmp_path, bert, **options)
+    assert alone.further is None
+    found = prepare(of, TEXT, tmp_path, bert, further, **options)
+    assert found.digest == alone.digest  # the same model, asked of more rows
+    assert not found.cached
+    np.testing.assert_allclose(found.further, alone.scores[new], atol=1e-5)
+    np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
+    again = prepare(of, TEXT, tmp_path, bert, further, **options)
+    assert again.cached
+    np.testing.assert_array_equal(again.further, found.further)
+    other = prepare(of, TEXT, tmp_path, bert, replace(further, digest="others"), **options)
+    assert not other.cached
 
 
 def test_pictures_and_sounds_go_through_their_own_processor(tmp_path: Path) -> None:

@@ -129,10 +129,12 @@ class Tokenizer:
             with safe_open(self.folder / WEIGHTS, framework="pt") as file:
                 shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
                 tables = [name for name, shape in shapes.items() if len(shape) == 2 and shape[0] > max(numbers)]
+                if not tables:
+                    raise ValueError("no table of vectors of all its pieces")
                 found = file.get_tensor(min(tables, key=lambda name: ("embed" not in name, len(name), name)))
         except (OSError, ImportError, ValueError) as fault:
             line = " ".join(str(fault).split())[:160]
-            what = f"its vectors cannot be read from {WEIGHTS} ({line or 'no table of vectors'})"
+            what = f"its vectors cannot be read from {WEIGHTS} ({line})"
             raise SpecError(
                 what, where="data.input: vectors", do="save the model as safetensors, or leave it out"
             ) from None
