@@ -69,9 +69,9 @@ class Labelled:
     """A source's answer: ``scores`` float32 [N, C] (probabilities; [N, 1] for regression), train rows out of fold.
 
     ``features`` float32 [N, D] are what its last layer reads, for losses that compare features; a source that can give
-    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features", "places", "further"): others are refused beforehand.
-    ``further`` float32 [M, C] are the scores of ``Task.further``, by a source whose ``gives`` has "further": one that
-    runs in Python, and cannot be asked again once it has labelled.
+    them says so by ``gives`` (ClassVar, a frozenset of "teacher_features", "places", "further"): others are refused
+    beforehand. ``further`` float32 [M, C] are the scores of ``Task.further``, by a source that runs in Python and
+    cannot be asked again once it has labelled.
     ``core`` is the model as serialised ONNX, or None and ``why_no_onnx``. It reads what an encoding gives in the form
     ``form``, the experiment's own or ``front``: a matrix float32 [N, F], or values by their names. It gives ``logits``
     or, as its last float output, probabilities [N, C]. Where a part of the preparation is Python's (a tokenizer),
