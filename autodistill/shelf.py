@@ -37,6 +37,13 @@ def kept(where: Path, needed: int, parts: Callable[[], Iterator[Arrays]]) -> lis
     return _write(where, parts())
 
 
+def mapped(paths: list[Path]) -> Arrays:
+    """The arrays of kept files, copy on write: what is written into them is nobody else's. They are held."""
+    found = tuple(np.load(path, mmap_mode="c", allow_pickle=False) for path in paths)
+    hold(paths[0].parent, found)
+    return tuple(np.asarray(part) for part in found)
+
+
 @contextlib.contextmanager
 def locked(where: Path) -> Iterator[None]:
     """Alone with what is or comes to be kept in ``where``: it is neither made nor removed by anybody else."""
@@ -99,32 +106,33 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hold(where: Path, arrays: tuple[Any, ...]) -> None:
-    """Keep a folder from being removed for as long as any of ``arrays`` lives, and note that it was used now."""
+def hold(where: Path, arrays: tuple[Any, ...], name: str = RECORD) -> None:
+    """Keep a folder from being removed for as long as any of ``arrays`` lives, and note that it was used now; its
+    record has this ``name``."""
     with contextlib.suppress(OSError):
-        os.utime(where / RECORD)
+        os.utime(where / name)
         for array in arrays:
-            record = (where / RECORD).open("rb")
+            record = (where / name).open("rb")
             weakref.finalize(array, record.close)
             _share(record.fileno())
 
 
-def make_room(folder: Path, needed: int) -> None:
+def make_room(folder: Path, needed: int, name: str = RECORD) -> None:
     """Remove what was used longest ago until ``needed`` more bytes fit, and what a killed process left half made."""
     for left in folder.glob(f"{MAKING}*"):
         _remove_unfinished(left)
-    kept = sorted((_used(path), _size(path), path) for path in folder.iterdir() if (path / RECORD).is_file())
+    kept = sorted((_used(path / name), _size(path), path) for path in folder.iterdir() if (path / name).is_file())
     total = sum(size for _, size, _ in kept)
     for _, size, path in kept:
         if total + needed <= MOST and needed <= shutil.disk_usage(folder).free:
             return
-        if _removed(path):
+        if _removed(path, name):
             total -= size
 
 
-def _used(path: Path) -> float:
+def _used(record: Path) -> float:
     with contextlib.suppress(OSError):
-        return (path / RECORD).stat().st_mtime
+        return record.stat().st_mtime
     return 0.0
 
 
@@ -134,12 +142,12 @@ def _size(path: Path) -> int:
     return 0
 
 
-def _removed(path: Path) -> bool:
+def _removed(path: Path, name: str) -> bool:
     """Whether it is gone: nobody else holds it or is about to."""
     lock = FileLock(path.with_suffix(".lock"))
     try:
         with lock.acquire(blocking=False):
-            with (path / RECORD).open("rb") as record:
+            with (path / name).open("rb") as record:
                 _own(record.fileno())
             shutil.rmtree(path)
     except (OSError, Timeout):

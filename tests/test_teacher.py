@@ -1,5 +1,6 @@
 """The teacher: out-of-fold labels, the artefact's own labels, the cache, ensembles, and what is refused."""
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
-from autodistill import teacher
+from autodistill import shelf, teacher
 from autodistill.errors import SpecError, TeacherError
 from autodistill.inputs import Encoding
 from autodistill.inputs.tabular import Tabular
@@ -350,3 +351,29 @@ def test_lightgbm(tmp_path: Path) -> None:
     found = prepare(dataset(), tmp_path, options=options)
     assert found.onnx is not None
     assert not found.why_no_onnx
+
+
+def test_labels_are_bounded_and_those_in_use_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST", 1)
+    of, folder = dataset(), tmp_path / "teachers"
+
+    def there() -> set[str]:
+        return {path.name for path in folder.iterdir() if path.is_dir()}
+
+    first = prepare(of, tmp_path, seed=1)
+    (own,) = there()
+    (folder / ".making-left").mkdir()  # by a process that was killed
+    second = prepare(of, tmp_path, seed=2)
+    assert own in there()
+    assert not (folder / ".making-left").exists()
+    scores = np.array(first.scores)
+    assert len(there()) == 2
+    del first
+    gc.collect()
+    third = prepare(of, tmp_path, seed=3)
+    assert own not in there()
+    assert len(there()) == 2
+    again = prepare(of, tmp_path, seed=1)  # what went is made again
+    np.testing.assert_array_equal(again.scores, scores)
+    assert not again.cached
+    assert len({one.digest for one in (second, third, again)}) == 3

@@ -1,6 +1,7 @@
 """Rows beyond the labelled ones, and a network between teacher and student."""
 
 import dataclasses
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 from test_feature_losses import HINTED, NETWORKS, TEACHER, refused, written
 from test_jobs import entry, network, train, tree
 
-from autodistill import data, runtime, spec
+from autodistill import data, runtime, shelf, spec
 from autodistill.errors import SpecError, TableError
 from autodistill.jobs import Workshop, making, perturbed, taught
 from autodistill.losses import blended, teacher_logits
@@ -97,14 +98,29 @@ def test_a_fitted_family_learns_of_them_too(shop: Workshop) -> None:
 
 
 def test_the_teacher_is_asked_once(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = taught.labels(shop.unlabelled, shop)  # type: ignore[arg-type]
-    files = list((shop.cache / "taught").iterdir())  # type: ignore[operator]
+    first = np.array(taught.labels(shop.unlabelled, shop))  # type: ignore[arg-type]
+    files = list((shop.cache / "taught").glob("*/0.npy"))  # type: ignore[operator]
     monkeypatch.setattr(runtime, "open", lambda *_: pytest.fail("asked again"))
     again = dataclasses.replace(shop, kept={})
     np.testing.assert_array_equal(taught.labels(shop.unlabelled, again), first)  # type: ignore[arg-type]
     monkeypatch.undo()
     files[0].write_bytes(files[0].read_bytes()[:-1] + b"\x07")  # a damaged one is made again
     np.testing.assert_array_equal(taught.labels(shop.unlabelled, dataclasses.replace(shop, kept={})), first)  # type: ignore[arg-type]
+
+
+def test_what_it_said_is_kept_within_a_bound(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shelf, "MOST", 1)
+    folder = shop.cache / "taught"  # type: ignore[operator]
+    asked = [{name: column[at:] for name, column in shop.unlabelled.items()} for at in (1, 2)]  # type: ignore[union-attr]
+    for features in asked:
+        taught.labels(features, dataclasses.replace(shop, kept={}))
+        gc.collect()
+        assert len(list(folder.glob("*/0.npy"))) == 1
+    held = dataclasses.replace(shop, kept={})
+    said = taught.labels(asked[0], held)
+    taught.labels(asked[1], dataclasses.replace(shop, kept={}))
+    assert len(list(folder.glob("*/0.npy"))) == 2  # what is in use stays
+    assert np.isfinite(said).all()
 
 
 def test_perturbed_rows_are_near_train_rows_and_the_same_again(shop: Workshop) -> None:

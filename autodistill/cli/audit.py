@@ -5,7 +5,7 @@ from pathlib import Path
 
 from autodistill.errors import UserError
 
-ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq")
+ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather")
 
 
 def run(asked: argparse.Namespace) -> int:

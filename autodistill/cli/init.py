@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from autodistill.draft import Choices, Column, Draft, Looked
 
 OK = 0
-ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq")
+ENDINGS = (".gz", ".csv", ".tsv", ".parquet", ".pq", ".arrow", ".feather")
 KEPT = "no file was written or changed; give other flags"
 EXAMPLE = "sklearn.ensemble.GradientBoostingClassifier"
 

@@ -11,7 +11,7 @@ from autodistill import data, plugins
 from autodistill.errors import TeacherError
 from autodistill.plugins import suggest
 
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet", ".pq", ".arrow", ".feather")
 PICKLES = (".joblib", ".pkl", ".pickle")
 BOOSTERS = {".ubj": "xgboost.XGB{}", ".json": "xgboost.XGB{}", ".cbm": "catboost.CatBoost{}"}
 WEIGHTS = (".pt", ".pth", ".safetensors", ".bin")

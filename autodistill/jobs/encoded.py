@@ -61,7 +61,7 @@ def kept(
     if cache is not None and rows * width >= LEAST:
         where = cache / "rows" / digest(json.dumps(told).encode())[:40]
         with contextlib.suppress(OSError), shelf.locked(where):
-            return _mapped(shelf.kept(where, rows * width, lambda: parts(step)))
+            return shelf.mapped(shelf.kept(where, rows * width, lambda: parts(step)))
     return _together(parts(step if raw else rows))
 
 
@@ -81,9 +81,3 @@ def _apply(encoding: Encoding, form: Form) -> Callable[[Features], Arrays]:
 
 def _rows(features: Features, at: npt.NDArray[Any] | slice) -> Features:
     return {name: column[at] for name, column in features.items()}
-
-
-def _mapped(paths: list[Path]) -> Arrays:
-    found = tuple(np.load(path, mmap_mode="c", allow_pickle=False) for path in paths)
-    shelf.hold(paths[0].parent, found)
-    return tuple(np.asarray(part) for part in found)

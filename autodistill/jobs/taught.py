@@ -3,20 +3,19 @@
 Whatever is asked of the teacher again is asked of its artefact, once, and kept by content.
 """
 
+import contextlib
 import hashlib
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autodistill import plugins, runtime
-from autodistill.errors import RunError
+from autodistill import plugins, runtime, shelf
 from autodistill.inputs import Encoding
 from autodistill.jobs import fair
 from autodistill.jobs.encoded import followed
-from autodistill.jobs.files import write
 from autodistill.jobs.perturbed import perturbed
 from autodistill.jobs.placed import placed
 from autodistill.jobs.workshop import Workshop
@@ -26,8 +25,6 @@ from autodistill.space import Training
 
 if TYPE_CHECKING:
     from autodistill.train import Rows
-
-MARK = len(digest(b""))
 
 
 def rows(candidate: Candidate, shop: Workshop) -> "tuple[Rows, Rows]":
@@ -133,29 +130,20 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
 def _kept(what: str, told: list[Any], make: Callable[[], FloatArray], shop: Workshop) -> FloatArray:
     """An array by the content of what it is made of: made once, found in memory or in the cache after that."""
     key = digest(encode(canonical([what, told])))
-    if key in shop.kept:
-        return shop.kept[key]  # type: ignore[no-any-return]
-    path = None if shop.cache is None else shop.cache / "taught" / f"{key[:40]}.npy"
-    found = None
-    if path is not None and path.exists():
-        data = path.read_bytes()
-        if digest(data[MARK:]).encode() == data[:MARK]:
-            found = np.load(io.BytesIO(data[MARK:]), allow_pickle=False)
-    if found is None:
-        found = make()
-        if path is not None:
-            _write(path, found)
-    shop.kept[key] = found
-    return found
+    if key not in shop.kept:
+        shop.kept[key] = make() if shop.cache is None else _found(shop.cache / "taught" / key[:40], make)
+    return shop.kept[key]  # type: ignore[no-any-return]
 
 
-def _write(path: Any, array: FloatArray) -> None:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=False)
-    try:
-        write(path, digest(file.getvalue()).encode() + file.getvalue())
-    except RunError:
-        return  # a cache that cannot be written is only slower
+def _found(where: Path, make: Callable[[], FloatArray]) -> FloatArray:
+    made = None
+    with contextlib.suppress(OSError), shelf.locked(where):
+        paths = shelf.sound(where)
+        if paths is None:
+            made = make()
+            paths = shelf.kept(where, made.nbytes, lambda: iter([(made,)]))
+        return shelf.mapped(paths)[0]
+    return make() if made is None else made  # a cache that cannot be written is only slower
 
 
 def _content(features: Mapping[str, Any]) -> str:

@@ -47,8 +47,8 @@ def audit(  # noqa: PLR0913  each is a column or a choice that its caller names
 ) -> AuditReport:
     """Judge a student against its teacher from what they said of the same rows.
 
-    ``frame`` is a path (.csv, .parquet), a pandas DataFrame, a pyarrow Table or a mapping of columns; the other names
-    are its columns. ``teacher``, ``student`` and ``control`` (the student's twin without distillation) hold decisions
+    ``frame`` is a path (.csv, .parquet, .arrow), a DataFrame, a pyarrow Table or a mapping of columns; other names are
+    its columns. ``teacher``, ``student`` and ``control`` (the student's twin without distillation) hold decisions
     written as the labels are, or probabilities of ``positive`` decided at ``threshold``, or, with a star as in
     ``"teacher_p_*"``, a column of probabilities for each class. ``cross`` intersects groups, ``cluster`` says what rows
     share. With ``out`` the report is written there and the look at these rows is paid for in ``reports/ledger.jsonl``;

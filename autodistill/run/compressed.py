@@ -7,15 +7,17 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from autodistill import plugins, teacher
+from autodistill import plugins, runtime, teacher
 from autodistill.controls import Derived, InapplicableError, Material
 from autodistill.errors import TeacherError
 from autodistill.jobs import Workshop
-from autodistill.records import Features, Predictions, digest, encode
+from autodistill.records import Features, Predictions, batches, digest, encode, in_file
 from autodistill.run.folder import write_whole
 
 ABOUT = "made.json"
+SOME = 1 << 20  # bytes of raw rows that are prepared together, which may become a hundred times as many
 
 
 @dataclass(kw_only=True)
@@ -49,9 +51,24 @@ class Compressing:
 
     def predict(self, artefact: Path | bytes, split: str) -> Predictions:
         """What an artefact says of one split's rows, with what Python prepares for it."""
+        rows, ids = self.shop.dataset.rows(split), self.shop.dataset.row_ids[self.shop.dataset.splits[split]]
+        if any(in_file(column) for column in rows.values()):
+            return self._some_at_a_time(runtime.open(artefact), rows, ids, split)
         if split not in self._prepared:
-            self._prepared[split] = self._further(self.shop.dataset.rows(split))
+            self._prepared[split] = self._further(rows)
         return self.shop.predict(artefact, split, self._prepared[split])
+
+    def _some_at_a_time(
+        self, session: runtime.Session, rows: Features, ids: npt.NDArray[Any], split: str
+    ) -> Predictions:
+        """The same of rows in a file: what is prepared of them is not held either."""
+        positive, threshold = self.shop.dataset.positive, self.shop.dataset.threshold
+        parts = [
+            runtime.predict(session, {**some, **self._further(some)}, ids, split, positive, threshold)
+            for some in batches(rows, SOME)
+        ]
+        scores, decisions = (np.concatenate([getattr(one, n) for one in parts]) for n in ("scores", "decisions"))
+        return Predictions(view=split, row_ids=ids, scores=scores, decisions=decisions)
 
     def _material(self) -> Material:
         shop = self.shop

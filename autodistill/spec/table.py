@@ -54,7 +54,7 @@ def _table(table: Path, node: Node, key: str) -> None:
         do = f"make it: {script} says how" if script.exists() else "paths are relative to the working directory"
         raise SpecError(f"no table at {table}", where=where, do=do)
     if not table.is_file():
-        raise SpecError(f"{table} is not a file", where=where, do="give one parquet or csv file")
+        raise SpecError(f"{table} is not a file", where=where, do="give one parquet, arrow or csv file")
 
 
 def _input(node: Node) -> tuple[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock
 
+from autodistill import shelf
 from autodistill.errors import TeacherError
 from autodistill.records import Dataset, Features, FloatArray, decide, digest
 from autodistill.teachers import Saw
@@ -91,7 +91,7 @@ def write(
     where: Path, identity: str, models: list[Made], seconds: float, notes: list[str], saw: Saw = "out of fold"
 ) -> None:
     """Keep the teacher (first of ``models``) and its members in the folder ``where``. Raises ``TeacherError``."""
-    with _whole(where) as out:
+    with _whole(where, sum(model.scores.nbytes for model in models)) as out:
         kept = []
         for at, model in enumerate(models):
             np.save(out / f"{at}.npy", model.scores, allow_pickle=False)
@@ -132,6 +132,8 @@ def read(where: Path, identity: str, dataset: Dataset, cached: bool) -> Teacher 
         return None
     if any(model.scores.shape[0] != len(dataset.y) for model in models):
         return None
+    kept = [one for model in models for one in (model.scores, model.features, *model.prepared.values())]
+    shelf.hold(where, tuple(one for one in kept if one is not None), RECORD)
     first, *rest = models
     return Teacher(
         name=first.name,
@@ -218,11 +220,14 @@ def alone(where: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _whole(where: Path) -> Iterator[Path]:
-    """A folder that comes to be at ``where`` whole or not at all."""
-    out = None
+def _whole(where: Path, needed: int) -> Iterator[Path]:
+    """A folder that comes to be at ``where`` whole or not at all. Whoever writes there is ``alone``; of other labels
+    those go that were used longest ago, where all together are too many."""
+    out = where.with_name(shelf.MAKING + where.name)
     try:
-        out = Path(tempfile.mkdtemp(prefix=".making-", dir=where.parent))
+        shelf.make_room(where.parent, needed, RECORD)
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(mode=0o700)
         yield out
         if where.exists():  # damaged: a sound one would have been read
             shutil.rmtree(where)
@@ -230,8 +235,7 @@ def _whole(where: Path) -> Iterator[Path]:
     except OSError as fault:
         raise _unwritable(where, fault) from None
     finally:
-        if out is not None:
-            shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def _unwritable(where: Path, fault: OSError) -> TeacherError:
