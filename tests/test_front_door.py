@@ -261,6 +261,28 @@ def test_a_regression_without_groups_is_drafted(place: Path) -> None:
     assert spec.load("kept.yaml").policy.require[0].name == "score_loss"
 
 
+def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(place: Path) -> None:
+    models = pytest.importorskip("tokenizers").models
+    words = ["[UNK]", "good", "bad", "food", "##s", "tea", "and", "slow"]
+    vocabulary = {word: at for at, word in enumerate(words)}
+    made = pytest.importorskip("tokenizers").Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    draw = np.random.default_rng(0)
+    texts = [" ".join(draw.choice(["good", "bad", "foods", "tea", "slow"], 8)) for _ in range(900)]
+    table = pd.DataFrame({"review": texts, "liked": np.where(draw.random(900) < 0.5, "yes", "no")})
+    table.to_parquet("reviews.parquet")
+    (place / "model").mkdir()
+    (place / "model" / "config.json").write_text("{}", encoding="utf-8")
+    asked = ["init", "reviews.parquet", "--target", "liked", "--teacher", "model", "--out", "r.yaml", "--force"]
+    for pieces, vectors in ((False, False), (True, False), (True, True)):
+        if pieces:
+            made.save(str(place / "model" / "tokenizer.json"))
+        if vectors:
+            (place / "model" / "model.safetensors").write_bytes(b"")
+        assert cli.main(asked) == 0
+        told = {"pieces": "model", "vectors": vectors, "min_rows": 1} if pieces else {}
+        assert spec.load(Path("r.yaml")).data.input == ("text", {"column": "review", **told})
+
+
 def test_an_entity_that_is_found_is_not_left_out_too(place: Path) -> None:
     draw = np.random.default_rng(3)
     patients = draw.integers(0, 500, 1600).astype(str).astype(object)

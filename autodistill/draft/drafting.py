@@ -14,6 +14,7 @@ from autodistill.draft.looking import FEW_NUMBERS, Column, Looked
 from autodistill.draft.margins import Margins, margins
 from autodistill.draft.taught import Asked, Taught, taught
 from autodistill.errors import TableError, TeacherError
+from autodistill.inputs._pieces import options as pieces
 from autodistill.plugins import suggest
 from autodistill.records import Dataset
 
@@ -193,6 +194,8 @@ def _input(looked: Looked, choices: Choices, teacher: Taught) -> tuple[str, dict
         return "tabular", {}
     column = _named(looked, name, "input")
     kind = MODALITIES.get(column.kind) or ("text" if column.kind == "string" else "")
+    if kind == "text" and teacher.kind == "huggingface":
+        return kind, {"column": name, **pieces(str(teacher.options["model"]))}
     return (kind or _shape(looked.path, name)), {"column": name}
 
 

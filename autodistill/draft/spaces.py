@@ -15,8 +15,8 @@ MODAL: Mapping[str, tuple[Mapping[str, Any], ...]] = {
         {"family": "linear"},
     ),
     "text": (
-        {"family": "embedding_bag", "width": [8, 16, 32]},
-        {"family": "textcnn", "width": [16, 32], "filters": [8, 16, 32]},
+        {"family": "embedding_bag", "width": [8, 16, 32], "precision": ["fp32", "int8"]},
+        {"family": "textcnn", "width": [8, 16, 32], "filters": [8, 16, 32], "precision": ["fp32", "int8"]},
         {"family": "linear"},
     ),
     "audio": (

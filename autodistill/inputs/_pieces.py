@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from autodistill.errors import SpecError
 from autodistill.inputs._front import CONTRIB, FIRST, UNSEEN, Front
-from autodistill.records import FloatArray, digest
+from autodistill.records import FloatArray
 
 INT64, STRING = 7, 8  # ONNX's numbers of these types
 MARKS = r"\p{P}$+<=>^`|~\x{4E00}-\x{9FFF}"  # what BERT's tokenizer cuts off by itself, Chinese characters among it
@@ -58,6 +58,15 @@ class Words:
     numbers: tuple[int, ...]
     exactly: float
     """Share of the texts whose pieces are exactly the tokenizer's own."""
+
+
+def options(model: str) -> dict[str, Any]:
+    """What a text's input asks of a model's directory: its pieces, and its word vectors where they can be read; nothing
+    where it has no tokenizer of this kind."""
+    folder = carried(model)
+    if folder is None or not (folder / "tokenizer.json").is_file():
+        return {}
+    return {"pieces": model, "vectors": (folder / WEIGHTS).is_file(), "min_rows": 1}
 
 
 @dataclass(frozen=True)
@@ -145,11 +154,6 @@ class Tokenizer:
         turned = turned * np.sign(turned[np.abs(turned).argmax(axis=0), np.arange(turned.shape[1])])  # one of two ways
         made = table[np.asarray(numbers)] @ turned
         return np.concatenate([np.zeros((FIRST, made.shape[1])), made / made[:, 0].std()]).astype(np.float32)
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Digest of its ``tokenizer.json``."""
-        return digest((self.folder / "tokenizer.json").read_bytes())
 
     def codes(self, front: Front, *, words: Words, most: int, length: int) -> str:
         """int64 [N, length]: the pieces of the first words, those of a word that is not known being UNSEEN."""
