@@ -272,7 +272,18 @@ def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(place: 
     table.to_parquet("reviews.parquet")
     (place / "model").mkdir()
     (place / "model" / "config.json").write_text("{}", encoding="utf-8")
-    asked = ["init", "reviews.parquet", "--target", "liked", "--teacher", "model", "--out", "r.yaml", "--force"]
+    asked = [
+        "init",
+        "reviews.parquet",
+        "--target",
+        "liked",
+        "--teacher",
+        "model",
+        "--out",
+        "r.yaml",
+        "--force",
+        "--no-groups",
+    ]
     for pieces, vectors in ((False, False), (True, False), (True, True)):
         if pieces:
             made.save(str(place / "model" / "tokenizer.json"))
