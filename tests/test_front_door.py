@@ -271,7 +271,7 @@ def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(place: 
     table = pd.DataFrame({"review": texts, "liked": np.where(draw.random(900) < 0.5, "yes", "no")})
     table.to_parquet("reviews.parquet")
     (place / "model").mkdir()
-    (place / "model" / "config.json").write_text("{}", encoding="utf-8")
+    (place / "model" / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
     asked = [
         "init",
         "reviews.parquet",
