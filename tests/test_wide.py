@@ -2,6 +2,9 @@
 
 import io
 import pickle
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from PIL import Image as Pictures
 from autodistill import data, plugins, shelf
 from autodistill.data import DataSpec, table, wide
 from autodistill.errors import TableError
+from autodistill.inputs.image import Image
+from autodistill.jobs import taught
 from autodistill.jobs.encoded import encoded
 from autodistill.records import Dataset, columns, in_file, pieces, take
 
@@ -286,3 +291,52 @@ def test_large_cells_that_are_small_pictures_are_decoded_into_memory(mapped: Any
     assert isinstance(found, np.ndarray)
     assert found.shape == (ROWS, 4, 4) != plain.shape
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("kind", ["image", "text"])
+def test_rows_without_label_are_those_of_memory(kind: str, mapped: Any, tmp_path: Path) -> None:
+    path = written(kind, tmp_path)
+    more = pq.read_table(path).slice(100)["x"].combine_chunks()
+    pq.write_table(pa.table({"x": more}), tmp_path / "more.parquet", row_group_size=40)
+    asked = (KINDS[kind][0], {"column": "x", **KINDS[kind][1]})
+    found = []
+    for large in (False, True):
+        if large:
+            mapped()
+        found.append(data.transfer(tmp_path / "more.parquet", asked, loaded(path, kind)))
+        assert in_file(found[-1].features["x"]) == large
+    plain, own = found
+    assert (own.digest, own.notes) == (plain.digest, plain.notes)
+    assert 0 < len(own.features["x"]) < len(more)
+    np.testing.assert_array_equal(np.asarray(own.features["x"]), plain.features["x"])
+    train = loaded(path, kind).rows("train")["x"]
+    assert taught._content({"x": train}) == taught._content({"x": np.asarray(train)})
+
+
+STOPPED = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import test_wide
+from autodistill import shelf
+from autodistill.data import wide
+wide.LEAST = 1
+shelf.os.fsync = lambda file: time.sleep(600)  # all is written, nothing is whole yet
+test_wide.loaded(Path({path!r}), "bytes")
+"""
+
+
+def test_a_process_that_is_killed_while_it_writes_leaves_nothing_that_is_trusted(mapped: Any, tmp_path: Path) -> None:
+    path, folder = written("bytes", tmp_path), mapped()
+    program = STOPPED.format(tests=str(Path(__file__).parent), path=str(path))
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        while not list(folder.glob(f"{shelf.MAKING}*/0.npy")):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+    assert len(kept(folder)) == 1  # half made
+    found = loaded(path, "bytes").features["x"]
+    expected = Image(column="x", size=8, colour=True).read(pq.read_table(path)["x"], "x", tmp_path)
+    np.testing.assert_array_equal(np.asarray(found), expected)
+    (where,) = kept(folder)
+    assert not where.name.startswith(shelf.MAKING)

@@ -69,7 +69,7 @@ def _readable(path: Path) -> Iterator[None]:
         raise TableError(what, where=str(path), do="check the file") from None
     except pa.ArrowMemoryError as fault:
         what = f"does not fit into memory, or is damaged ({_first_line(fault)})"
-        raise TableError(what, where=str(path), do="fewer columns, or save it again as .parquet") from None
+        raise TableError(what, where=str(path), do="a machine with more; a damaged file: save it again") from None
     except (pa.ArrowException, UnicodeDecodeError) as fault:
         raise TableError(_first_line(fault), where=str(path), do="repair the file or save it again") from None
 
