@@ -15,6 +15,7 @@ from autodistill.measure import machine
 from autodistill.records import Features, digest
 
 KEPT = 1024  # rows kept for measuring; a run rotates through 256 of them
+LEAST, BYTES = 256, 64 << 20  # fewer where rows are wide, but no fewer than a run rotates through
 
 
 def few(rows: Features) -> Features:
@@ -25,8 +26,10 @@ def few(rows: Features) -> Features:
         raise TableError(what, where="rows", do="give at least one row, better 256")
     total = lengths.pop()
     at = np.arange(total)
-    if total > KEPT:
-        at = np.sort(np.random.default_rng(0).choice(total, KEPT, replace=False))
+    wide = sum(np.asarray(column[:1]).nbytes for column in rows.values())
+    most = min(KEPT, max(LEAST, BYTES // max(1, wide)))
+    if total > most:
+        at = np.sort(np.random.default_rng(0).choice(total, most, replace=False))
     kept = {}
     for name, column in rows.items():
         chosen = np.asarray(column[at])

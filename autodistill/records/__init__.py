@@ -16,6 +16,7 @@ from autodistill.records.canonical import canonical as canonical
 from autodistill.records.canonical import decode as decode
 from autodistill.records.canonical import digest as digest
 from autodistill.records.canonical import encode as encode
+from autodistill.records.canonical import file_digest as file_digest
 from autodistill.records.canonical import plain as plain
 from autodistill.records.columns import Column as Column
 from autodistill.records.columns import batches as batches

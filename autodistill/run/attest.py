@@ -12,7 +12,7 @@ import msgspec
 from autodistill import __version__, report, signoff, spec
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
-from autodistill.records import Finding, digest, encode
+from autodistill.records import Finding, digest, encode, file_digest
 from autodistill.records.trust import Trust
 from autodistill.report import signed as signing
 from autodistill.run.folder import write_whole
@@ -64,7 +64,7 @@ def records_of(folder: Path, found: Mapping[str, Any]) -> dict[str, str]:
         home = folder / "candidates" / str(one["key"])
         files = (home / name for name in TESTED)
         names += [path.relative_to(folder).as_posix() for path in files if path.is_file()]
-    return {name: digest((folder / name).read_bytes()) for name in sorted(set(names))}
+    return {name: file_digest(folder / name) for name in sorted(set(names))}
 
 
 def attest(folder: Path, found: Mapping[str, Any], ledger: Ledger) -> tuple[str, ...]:

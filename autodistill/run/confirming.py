@@ -10,7 +10,7 @@ import msgspec
 from autodistill import __version__, signoff, verdict
 from autodistill.errors import RunError, SignatureError
 from autodistill.ledger import Ledger
-from autodistill.records import Finding, Policy, digest, plain
+from autodistill.records import Finding, Policy, digest, file_digest, plain
 from autodistill.run import attest, opened, sealed, waived
 from autodistill.run.folder import write_whole
 from autodistill.run.progress import Progress, Watch
@@ -95,7 +95,7 @@ def _attest_opening(run: Path, opening: sealed.Opening, found: Mapping[str, Any]
     """The auditor's statement about the sealed test: signed whatever it found, before anybody decides."""
     key = f"candidates/{found['certified'] or found['finalist']}/student.onnx"
     names = ("report.json", key, "sealed.parquet", "statements/predictions.sealed.parquet", "policy.yaml")
-    files = {name: digest((run / name).read_bytes()) for name in names}
+    files = {name: file_digest(run / name) for name in names}
     index, head = ledger.head()
     more = {
         "version": __version__,

@@ -9,7 +9,7 @@ import msgspec
 from autodistill import signoff, verdict
 from autodistill.errors import SignatureError
 from autodistill.ledger import Head, Ledger, Line, row_hashes
-from autodistill.records import Finding, digest
+from autodistill.records import Finding, digest, file_digest
 from autodistill.run import attest, vouched
 from autodistill.run.looked import row_digests
 from autodistill.run.vouched import content
@@ -34,7 +34,7 @@ def sealed(run: Path, asked: Asked) -> list[Checked]:
         checks.faults(
             "sealed test: on the files of this run",
             lambda: [
-                *signoff.differing(signoff.digests(statement), run, digest),
+                *signoff.differing(signoff.digests(statement), run, file_digest),
                 *vouched.written(book, asked, run, "sealed", data, (said, key)),
             ],
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodistill import signoff
 from autodistill.ledger import Ledger, Line
-from autodistill.records import decode, digest
+from autodistill.records import decode, digest, file_digest
 from autodistill.run import attest, duties, vouched, waived
 from autodistill.run.vouched import content
 from autodistill.signoff import APPROVED, Asked, Checks
@@ -97,7 +97,8 @@ def _about(run: Path, statement: Mapping[str, Any], line: Line) -> list[str]:
     needed = {*signoff.digests(facts), attest.FACTS}
     if statement["predicate"]["decision"] in APPROVED and (run / attest.SEALED).is_file():
         needed.add(attest.SEALED)
-    wrong = [*signoff.differing(mine, run, digest), *(f"it leaves out {one}" for one in sorted(needed - set(mine)))]
+    lacking = [f"it leaves out {one}" for one in sorted(needed - set(mine))]
+    wrong = [*signoff.differing(mine, run, file_digest), *lacking]
     students = {line.data.get("student"), statement["predicate"]["scope"]["student"], mine.get("student.onnx")}
     return wrong if len(students) == 1 else [*wrong, "statement, its line and its files name different students"]
 

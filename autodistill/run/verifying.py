@@ -9,7 +9,7 @@ from typing import Any
 from autodistill import signoff
 from autodistill.errors import SignatureError
 from autodistill.ledger import Ledger
-from autodistill.records import decode, digest
+from autodistill.records import decode, digest, file_digest
 from autodistill.run import attest, opened, recomputed, standing, vouched
 from autodistill.run.vouched import content
 from autodistill.signoff import Asked, Checked, Checks
@@ -41,7 +41,7 @@ def facts(run: Path, asked: Asked) -> list[Checked]:
         files = signoff.digests(statement)
         checks.faults(
             "files: as they were when the facts were signed",
-            lambda: signoff.differing(files, run, digest),
+            lambda: signoff.differing(files, run, file_digest),
             f"{len(files)} files",
         )
         checks.faults(
@@ -77,7 +77,7 @@ def _views(checks: Checks, run: Path, asked: Asked) -> None:
         if not made:
             checks.add(what, False, "the ledger does not know them; `autodistill report RUN` renders them again")
             return
-        wrong = signoff.differing(made[-1].data["files"], run, digest)
+        wrong = signoff.differing(made[-1].data["files"], run, file_digest)
         wrong += [f"{name} is not among them" for name in attest.VIEWS if _added(run / name, made[-1].data["files"])]
         checks.add(what, not wrong, "; ".join(wrong))
 

@@ -77,7 +77,7 @@ class Checks:
         return all(one.ok for one in self.done[before:])
 
 
-def differing(claimed: Mapping[str, str], folder: Path, digest: Callable[[bytes], str]) -> list[str]:
+def differing(claimed: Mapping[str, str], folder: Path, digest: Callable[[Path], str]) -> list[str]:
     """Files whose bytes have not the digest that is claimed, or that are not there."""
     wrong = []
     for name, sha in sorted(claimed.items()):
@@ -86,6 +86,6 @@ def differing(claimed: Mapping[str, str], folder: Path, digest: Callable[[bytes]
             wrong.append(f"{name} is outside the run's folder")
         elif not path.is_file():
             wrong.append(f"{name} is missing")
-        elif digest(path.read_bytes()) != sha:
+        elif digest(path) != sha:
             wrong.append(f"{name} was changed")
     return wrong
