@@ -313,6 +313,22 @@ def test_rows_without_label_are_those_of_memory(kind: str, mapped: Any, tmp_path
     assert taught._content({"x": train}) == taught._content({"x": np.asarray(train)})
 
 
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv"])
+def test_a_small_table_of_large_pictures_is_mapped_too(name: str, mapped: Any, tmp_path: Path) -> None:
+    written("paths", tmp_path)
+    table_ = pq.read_table(tmp_path / "t.parquet")
+    if name == "t.csv":
+        table_.to_pandas().to_csv(tmp_path / name, index=False)
+    asked = DataSpec(table=tmp_path / name, target="y", input=("image", {"column": "x", "size": 40}))
+    plain = data.load(asked)
+    mapped(least=ROWS * 40 * 40)  # of the decoded, and far more than the table has
+    found = data.load(asked)
+    assert (tmp_path / name).stat().st_size < ROWS * 40
+    assert in_file(found.features["x"])
+    assert found.digests == plain.digests
+    np.testing.assert_array_equal(np.asarray(found.features["x"]), plain.features["x"])
+
+
 STOPPED = """
 import sys, time
 sys.path.insert(0, {tests!r})
