@@ -28,7 +28,7 @@ LEAST = 256 << 20
 """Bytes of cells, or of what they are decoded to, from which a column is mapped. Fewer fit into the memory of whatever
 can import PyTorch, with a copy of each split; mapped, each look at a split would gather its rows anew."""
 
-FORMAT = 1
+FORMAT = 1  # of what is decoded: one more wherever the same cells are read otherwise
 KEPT = "decoded"
 ALIKE = "give every row one shape (`size` scales encoded pictures)"
 
