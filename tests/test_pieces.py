@@ -17,6 +17,7 @@ from autodistill.errors import SpecError
 from autodistill.export.tables import LEAST, narrow_tables
 from autodistill.inputs import Encoding
 from autodistill.inputs._pieces import Tokenizer
+from autodistill.records import digest
 
 tokenizers = pytest.importorskip("tokenizers")
 safetensors = pytest.importorskip("safetensors.torch")
@@ -39,7 +40,9 @@ def saved(folder: Path, tokenizer: Any, vectors: torch.Tensor | None = None) -> 
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(folder / "tokenizer.json"))
     if vectors is not None:
-        safetensors.save_file({"other": torch.zeros(3, 3), "embeddings.word": vectors}, folder / "model.safetensors")
+        safetensors.save_file(
+            {"other": torch.zeros(3, 3), "embeddings.word_embeddings.weight": vectors}, folder / "model.safetensors"
+        )
     return folder
 
 
@@ -152,7 +155,11 @@ def test_families_that_are_fitted_see_how_often_each_of_the_commonest_pieces_sta
 def test_vectors_begin_as_the_models_own_turned_to_their_principal_directions(folders: dict[str, Path]) -> None:
     found = fitted("word", str(folders["word"]), vectors=True)
     assert found.vectors is not None
-    own = safetensors.load_file(folders["word"] / "model.safetensors")["embeddings.word"].double().numpy()
+    own = (
+        safetensors.load_file(folders["word"] / "model.safetensors")["embeddings.word_embeddings.weight"]
+        .double()
+        .numpy()
+    )
     turned = (own - own.mean(axis=0)) @ np.linalg.svd(own - own.mean(axis=0), full_matrices=False)[2].T
     numbers = Tokenizer(str(folders["word"])).fit(TEXTS, 10_000, 1).numbers
     expected = turned[list(numbers)] / turned[list(numbers), 0].std()
@@ -211,3 +218,56 @@ def test_what_cannot_be_read_is_refused_in_a_line(folders: dict[str, Path], tmp_
     (tmp_path / "tokenizer.json").write_bytes((folders["word"] / "tokenizer.json").read_bytes())
     with pytest.raises(SpecError, match="no table of vectors"):
         fit(pieces=str(tmp_path), vectors=True)
+    many = tokenizers.Tokenizer.from_file(str(folders["word"] / "tokenizer.json")).get_vocab_size()
+    named = {"nan": torch.full((many, 2), torch.nan), "alike": torch.ones(many, 3)}
+    for what, table in named.items():
+        safetensors.save_file({"wte.weight": table}, tmp_path / "model.safetensors")
+        with pytest.raises(SpecError, match="not finite" if what == "nan" else "all alike"):
+            fit(pieces=str(tmp_path), vectors=True)
+    (tmp_path / "model.safetensors").write_bytes(b"\x09" * 40)
+    with pytest.raises(SpecError, match=r"vectors cannot be read from model\.safetensors"):
+        fit(pieces=str(tmp_path), vectors=True)
+    lost = tokenizers.Tokenizer(tokenizers.models.WordPiece({"good": 0}, unk_token="[UNK]"))
+    lost.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(SpecError, match=r"its tokenizer\.json cannot be read"):
+        fit(pieces=str(tmp_path))
+
+
+def test_no_other_table_passes_for_word_vectors(folders: dict[str, Path], tmp_path: Path) -> None:
+    own = tokenizers.Tokenizer.from_file(str(folders["word"] / "tokenizer.json"))
+    many, generator = own.get_vocab_size(), torch.Generator().manual_seed(1)
+    words, others = (torch.randn(many, 5, generator=generator) for _ in range(2))
+    tables = {"h.0.mlp.weight": others, "rel_embeddings.weight": others, "wpe.weight": others, "wte.weight": words}
+    saved(tmp_path, own)
+    safetensors.save_file({name: value.clone() for name, value in tables.items()}, tmp_path / "model.safetensors")
+    numbers = Tokenizer(str(tmp_path)).fit(TEXTS, 10_000, 1).numbers
+    found, _ = Tokenizer(str(tmp_path)).vectors(numbers)
+    centred = (words - words.mean(dim=0))[list(numbers)].double().numpy()
+    inner = found[2:] @ found[2:].T
+    np.testing.assert_allclose(
+        inner / inner[0, 0], centred @ centred.T / (centred[0] @ centred[0]), rtol=1e-3, atol=1e-4
+    )
+
+
+def test_a_digest_is_of_what_vectors_are_made_of(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Their last digits are those of a processor and of a number of threads: a search goes on under another."""
+    folder = str(folders["word"])
+    tokenizer = Tokenizer(folder)
+    numbers = tokenizer.fit(TEXTS, 10_000, 1).numbers
+    table = safetensors.load_file(folders["word"] / "model.safetensors")["embeddings.word_embeddings.weight"]
+    said = digest(table.numpy().tobytes() + np.asarray(numbers).tobytes() + f"{tuple(table.shape)}/128".encode())
+    assert fitted("word", folder, vectors=True).vectors_digest == said
+    saved(
+        tmp_path, tokenizers.Tokenizer.from_file(folder + "/tokenizer.json"), table + 1e-3 * torch.ones(1, 6).cumsum(1)
+    )
+    assert fitted("word", str(tmp_path), vectors=True).digest != fitted("word", folder, vectors=True).digest
+
+
+def test_tokens_that_were_added_and_long_texts_are_read(tmp_path: Path) -> None:
+    own = wordpiece()
+    own.add_tokens(["covid19"])
+    saved(tmp_path, own)
+    texts = np.array(["good covid19 food", *TEXTS, " ".join(["tea"] * 30_000)], object)
+    words = Tokenizer(str(tmp_path)).fit(texts, 10_000, 1)
+    assert words.numbers[words.pieces["covid19"][0] - 2] == own.token_to_id("covid19")
+    assert [len(row) for row in Tokenizer(str(tmp_path))._split(texts)][::7] == [3, 30_000]

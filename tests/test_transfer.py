@@ -218,3 +218,14 @@ def test_a_missing_file_is_a_line_of_the_experiment(recorded: small_run.Run, tmp
     file.write_text(file.read_text().replace("  target:", "  unlabelled: nowhere.parquet\n  target:"), encoding="utf-8")
     with small_run.inside(tmp_path, recorded.cache), pytest.raises(SpecError, match=r"no table at nowhere\.parquet"):
         spec.load(file)
+
+
+def test_rows_in_another_order_are_other_rows(bench: Workshop, tmp_path: Path) -> None:
+    """A teacher that runs in Python gives its labels by place, and they are kept under this digest."""
+    people = pd.read_parquet(small_run.ADULT).iloc[small_run.ROWS : small_run.ROWS + 40]
+    found = []
+    for at, some in enumerate((people, people.iloc[::-1], people)):
+        some.to_parquet(tmp_path / f"{at}.parquet")
+        found.append(data.transfer(tmp_path / f"{at}.parquet", ("tabular", {}), bench.dataset))
+    assert found[0].digest != found[1].digest
+    assert found[0].digest == found[2].digest

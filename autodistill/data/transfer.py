@@ -1,5 +1,6 @@
 """Rows without label, for the teacher to label: the transfer set."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ from autodistill.records import SPLITS, Dataset, Features, batches, take
 
 @dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """Raw rows [n] with the columns of a ``Dataset``, the digest of their content, and what is to be said of them."""
+    """Raw rows [n] with the columns of a ``Dataset``, the digest of their content in their order, in which a teacher's
+    labels of them are kept, and what is to be said of them."""
 
     features: Features
     digest: str
@@ -45,7 +47,7 @@ def transfer(path: Path, asked: tuple[str, Mapping[str, Any]], dataset: Dataset)
         notes.append(f"{(~fresh).sum():,} rows of {path.name} are left out: they stand in a split that is judged")
     return Transfer(
         features={name: take(column, fresh) for name, column in found.items()},
-        digest=digest.together(_digests(found)[fresh], sorted(found)),
+        digest=hashlib.sha256(_digests(found)[fresh].tobytes() + repr(sorted(found)).encode()).hexdigest(),
         notes=tuple(notes),
     )
 

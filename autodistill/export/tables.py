@@ -19,7 +19,7 @@ def narrow_tables(core: Any) -> Any:
 
     graph = core.graph
     held = {one.name: one for one in graph.initializer}
-    readers: dict[str, list[Any]] = {}
+    readers: dict[str, list[Any]] = {one.name: [one] for one in graph.output}
     for node in graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node)

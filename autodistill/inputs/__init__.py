@@ -86,6 +86,7 @@ class Encoding:
     notes: tuple[str, ...] = ()
     follows: tuple[int, ...] = ()
     vectors: FloatArray | None = field(default=None, compare=False, repr=False)
+    vectors_digest: str = ""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -99,8 +100,9 @@ class Encoding:
 
     @cached_property
     def digest(self) -> str:
-        """Content address of the fitted preparation."""
-        return digest(self.split + self.matrix + (b"" if self.vectors is None else self.vectors.tobytes()))
+        """Content address of the fitted preparation; of vectors by what they are made of, since their last digits are
+        another processor's or another number of threads' own."""
+        return digest(self.split + self.matrix + self.vectors_digest.encode())
 
     def shapes(self, classes: int) -> Shapes:
         """What to build a student for; ``classes`` is 1 for regression."""

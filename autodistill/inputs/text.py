@@ -56,7 +56,7 @@ class Text:
     def fit(self, features: Features, y: npt.NDArray[Any], classes: Sequence[str]) -> Encoding:  # noqa: ARG002
         """The words of the train rows. Raises ``TableError`` where none is common enough, ``SpecError`` where there is
         no such tokenizer."""
-        texts, vectors, also = features[self.column], None, ""
+        texts, vectors, made_of, also = features[self.column], None, "", ""
         if self.pieces is None:
             many, coded = self._words_of(texts)
         else:
@@ -66,7 +66,7 @@ class Text:
             exactly = math.floor(words.exactly * 1000) / 10
             also = f"; {exactly:g} % of the train rows are cut exactly as its tokenizer cuts them"
             if self.vectors:
-                vectors = tokenizer.vectors(words.numbers)
+                vectors, made_of = tokenizer.vectors(words.numbers)
                 also += "; every student's word vectors begin as its own, those of the twin without a teacher, too"
         if not many:
             do = "lower min_rows, or give more texts"
@@ -92,6 +92,7 @@ class Text:
             length=self.length,
             notes=(f"{many:,} {what} are known; a row's first {self.length} are read{also}",),
             vectors=vectors,
+            vectors_digest=made_of,
         )
 
     def _words_of(self, texts: npt.NDArray[Any]) -> tuple[int, Codes]:

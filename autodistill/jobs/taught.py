@@ -107,6 +107,7 @@ def _assisted(candidate: Candidate, training: Training, known: "Rows", search: "
     parts_of = {name: list(value.shape) for name, value in network.state_dict().items()}  # another version's differ
     recipe = {"family": candidate.family, "width": width, "seed": shop.seed, "training": asdict(training)}
     recipe["parts"] = parts_of
+    recipe["encoding"] = shop.encoding_of(candidate).digest  # word vectors may begin as a model's own
     parts = [part for part in (known.numeric, known.codes, known.y, known.teacher, known.weight) if part is not None]
     seen = hashlib.sha256()
     for part in parts:

@@ -147,7 +147,7 @@ def refuse_further(spec: Spec, labels: "Teacher") -> None:
     named = {"data.unlabelled": spec.data.unlabelled is not None, "distill.perturb": training["perturb"].ends[1] > 0}
     asked = [where for where, wanted in named.items() if wanted]
     again = [where for where in asked if where == "distill.perturb" or labels.further is None]
-    if again and (labels.onnx is None or labels.prepared):
+    if again and (labels.onnx is None or labels.prepared or labels.further is not None):
         why = labels.why_no_onnx or "part of it runs in Python"
         what = f"the teacher labels these rows, and this one cannot be asked again: it has no ONNX file ({why})"
         raise SpecError(what, where=f"{spec.path}: {again[0]}", do="leave it out, or name a teacher that has one")
