@@ -225,9 +225,26 @@ def test_a_finalist_without_a_teacher_has_nothing_to_attribute() -> None:
     candidate = Candidate(number=1, family="mlp", student={"width": 8}, loss="none")
     one = ordered.Tested(entry=Entry(candidate=candidate, state="finished"), order=0, power=0.9)
     none: Any = None  # nothing of the run is looked at
-    found = attributing.attribute(none, ordered.Certification(shortlist=(one,), finalist=one), silent)
+    found = attributing.attribute(none, ordered.Certification(shortlist=(one,), finalist=one), 60.0, silent)
     assert found.findings == ()
     assert "without its teacher" in found.reason
+
+
+def test_further_seeds_that_would_take_long_are_left_and_said(
+    done: Done, recorded: small_run.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert attributing._few(12.0, 600.0) == attributing._few(15.0, 10.0) == ""
+    assert attributing._few(480.0, 600.0).startswith("further seeds of both would have taken some 32 min, more than")
+    monkeypatch.setattr(attributing, "SHARE", 0.0)
+    monkeypatch.setattr(attributing, "LEAST", 0.0)
+    replay = asked(tmp_path, table=recorded.root / "adult.parquet", readings=done.folder / "readings.json")
+    report = searched(replay, tmp_path, recorded.cache).report
+    assert {line["details"]["about"] for line in report["attribution"]} == {"descriptive"}
+    assert "One twin, one seed" in report["worth"]["sentence"]
+    assert (
+        "(Further seeds of both would have taken some 0 min, more than half of the search.)"
+        in report["worth"]["sentence"]
+    )
 
 
 def test_a_fitted_family_has_one_seed_and_says_so(recorded: small_run.Run) -> None:

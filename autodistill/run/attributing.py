@@ -1,6 +1,7 @@
 """Whether distillation did it: the finalist and its twin without a teacher, several seeds of both, on the audit rows.
 
-Trained after certification, whatever the clock of the search says; what it took is in the report's cost.
+Trained after certification: the twin whatever the clock of the search says, further seeds where they take no longer
+than half of the search did. What it took is in the report's cost.
 """
 
 import time
@@ -17,21 +18,25 @@ from autodistill.run.ordered import Certification
 from autodistill.run.progress import Progress, Watch
 
 NUMBERS = "what distillation did to the gaps is told of classes alone, not yet of a regression"
+SHARE, LEAST = 0.5, 60.0
+"""Of the search's own time so much may go into further seeds, or so many seconds in any case."""
 FITTED = "the family is fitted without randomness: every seed gives the same student"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attributed:
-    """The split of every gap, or why there is none; ``students`` are the finalist's seeds on the audit rows."""
+    """The split of every gap, or why there is none; ``students`` are the finalist's seeds on the audit rows, ``few``
+    says why it is but one."""
 
     findings: tuple[Finding, ...] = ()
     reason: str = ""
     students: tuple[Predictions, ...] = ()
     controls: tuple[Predictions, ...] = ()
+    few: str = ""
 
 
-def attribute(shop: Workshop, found: Certification, watch: Watch) -> Attributed:
-    """Train what is missing of both arms and split the finalist's gaps."""
+def attribute(shop: Workshop, found: Certification, searched: float, watch: Watch) -> Attributed:
+    """Train what is missing of both arms and split the finalist's gaps; ``searched``: seconds that the search took."""
     if found.finalist is None or found.refused:
         return Attributed(reason="no student was tested on the audit split")
     entry = found.finalist.entry
@@ -40,9 +45,11 @@ def attribute(shop: Workshop, found: Certification, watch: Watch) -> Attributed:
         return Attributed(reason="the finalist was trained without its teacher: there is no distillation to attribute")
     if not shop.dataset.classes:
         return Attributed(reason=NUMBERS)
-    arms = [twins.replicates(one, SEEDS) for one in (entry.candidate, twin)]
+    pace = float(entry.seconds.get("train", 0.0))
+    few = _few(pace, searched)
+    arms = [twins.replicates(one, 1 if few else SEEDS) for one in (entry.candidate, twin)]
     try:
-        said = _predicted(shop, arms, float(entry.seconds.get("train", 0.0)), watch)
+        said = _predicted(shop, arms, pace, watch)
     except (UserError, ArithmeticError, ValueError, RuntimeError) as fault:
         return Attributed(reason=f"a twin could not be made: {' '.join(str(fault).split())}")
     students, controls = said[: len(arms[0])], said[len(arms[0]) :]
@@ -50,7 +57,15 @@ def attribute(shop: Workshop, found: Certification, watch: Watch) -> Attributed:
     findings = attribution(evidence, shop.policy, level=shop.policy.alpha, students=students, controls=controls)
     if plugins.find("students", entry.candidate.family).trains == "fit":
         findings = tuple(replace(one, note="; ".join(filter(None, (one.note, FITTED)))) for one in findings)
-    return Attributed(findings=findings, students=tuple(students), controls=tuple(controls))
+    return Attributed(findings=findings, students=tuple(students), controls=tuple(controls), few=few)
+
+
+def _few(pace: float, searched: float) -> str:
+    """Why there are no further seeds; "" where there are."""
+    more = 2 * (SEEDS - 1) * pace
+    if more <= max(LEAST, SHARE * searched):
+        return ""
+    return f"further seeds of both would have taken some {more / 60:.0f} min, more than half of the search"
 
 
 def _predicted(shop: Workshop, arms: Sequence[Sequence[Candidate]], pace: float, watch: Watch) -> list[Predictions]:

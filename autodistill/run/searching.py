@@ -126,7 +126,7 @@ class _Search:
         if self.night is not None:
             return attributing.Attributed(reason="a night trains no further seeds: its budget is for candidates"), {}
         start = time.monotonic()
-        split = attributing.attribute(made.shop, tested, self.watch)
+        split = attributing.attribute(made.shop, tested, self.seconds["search"], self.watch)
         self.seconds["attribution"] = time.monotonic() - start
         luck = seeds.seeds(made.shop, tested, self.seconds["search"], self.watch)
         self.seconds["seeds"] = time.monotonic() - start - self.seconds["attribution"]

@@ -70,7 +70,7 @@ def _over_seeds(split: Attributed) -> dict[str, Any]:
     """What distillation gained over several seeds of both, where they were trained: fewer errors are a gain."""
     about = next((f for f in split.findings if f.id == "attribution/accuracy_loss/recipe"), None)
     if about is None or about.estimate is None or about.low is None or about.high is None:
-        return {"about": ONE_TWIN}
+        return {"about": f"{ONE_TWIN} ({split.few.capitalize()}.)" if split.few else ONE_TWIN}
     gain, low, high, seeds = -about.estimate, -about.high, -about.low, len(split.students)
     found = "a gain" if low > 0 else "a loss" if high < 0 else "no clear change"
     spread = f"{100 * gain:+.2f} points of accuracy [{100 * low:.2f}, {100 * high:.2f}]"
