@@ -14,7 +14,7 @@ import small_run
 from autodistill import spec
 from autodistill.ledger import Ledger
 from autodistill.records import Candidate, Entry, Finding
-from autodistill.run import attributing, deep, ordered, sealed, searching
+from autodistill.run import attributing, deep, ordered, sealed, searching, seeds
 from autodistill.run.progress import Progress, silent
 
 POLICY = """
@@ -235,11 +235,13 @@ def test_further_seeds_that_would_take_long_are_left_and_said(
 ) -> None:
     assert attributing._few(12.0, 600.0) == attributing._few(15.0, 10.0) == ""
     assert attributing._few(480.0, 600.0).startswith("further seeds of both would have taken some 32 min, more than")
-    monkeypatch.setattr(attributing, "SHARE", 0.0)
-    monkeypatch.setattr(attributing, "LEAST", 0.0)
+    for module in (attributing, seeds):
+        monkeypatch.setattr(module, "SHARE", 0.0)
+        monkeypatch.setattr(module, "LEAST", 0.0)
     replay = asked(tmp_path, table=recorded.root / "adult.parquet", readings=done.folder / "readings.json")
     report = searched(replay, tmp_path, recorded.cache).report
     assert {line["details"]["about"] for line in report["attribution"]} == {"descriptive"}
+    assert [line["seeds"]["reason"] for line in report["shortlist"]] == [seeds.LATE] * len(report["shortlist"])
     assert "One twin, one seed" in report["worth"]["sentence"]
     assert (
         "(Further seeds of both would have taken some 0 min, more than half of the search.)"

@@ -19,7 +19,7 @@ SHARE = 0.25
 LEAST = 20.0
 """Seconds that they may take in any case."""
 FITTED = "fitted without randomness"
-LATE = "not trained: further seeds may take a quarter of the search's time, and that was up"
+LATE = "not trained: further seeds may take a quarter of the search's time, and would have taken more"
 
 
 def seeds(shop: Workshop, found: Certification, searched: float, watch: Watch) -> dict[str, dict[str, Any]]:
@@ -35,7 +35,7 @@ def seeds(shop: Workshop, found: Certification, searched: float, watch: Watch) -
         again = twins.replicates(entry.candidate, SEEDS)[1:]
         one: dict[str, Any] = {"errors": [entry.error], "reason": "" if again else FITTED}
         for other in again:
-            if time.monotonic() > until:
+            if time.monotonic() + float(entry.seconds.get("train", 0.0)) > until:
                 one["reason"] = LATE
                 break
             try:
