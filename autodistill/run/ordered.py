@@ -103,8 +103,8 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     """The smallest students that are likely enough to pass, safest first, and how many were examined.
 
     One that decides every row of the search split as a smaller one on the list does stays off it: on these rows it
-    differs in scores at most, and would share the level. From readings and search-split findings only: whatever else an
-    entry carries is not looked at.
+    differs in scores at most, and would share the level. From readings, search-split findings and the error there:
+    whatever else an entry carries is not looked at.
     """
     able = [e for e in entries if not any(f.outcome == "FAIL" for f in e.findings if f.split == "device")]
     able = [entry for entry in able if may_be_chosen(entry, bench)]
@@ -128,7 +128,10 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
     listed = [one for one in powers if one[1] >= POWER]
     if not listed and powers:
         # Where nobody is likely to pass all powers are near 0: the one that comes nearest says most, not the smallest.
-        listed = [max(powers, key=lambda one: (one[1], _safety(one[0])))]
+        listed = [max(powers, key=lambda one: (one[1], _safety(one[0]), -_error(one[0])))]
+        if listed[0][1] == 0 and _safety(listed[0][0]) == float("inf"):
+            # Where these rows decide nothing of anybody the smallest would stand for all, however often it errs.
+            listed = [(min(able, key=_error), 0.0)]
     listed.sort(key=lambda one: -_safety(one[0]))
     return listed, len(powers)
 
@@ -136,6 +139,11 @@ def shortlist(bench: Bench, entries: Sequence[Entry]) -> tuple[list[tuple[Entry,
 def _safety(entry: Entry) -> float:
     """How safely the worst required test passes on the search split."""
     return auditor.search_z([finding for finding in entry.findings if finding.split == "search"])
+
+
+def _error(entry: Entry) -> float:
+    """Its error on the search split."""
+    return float("inf") if entry.error is None else entry.error
 
 
 def may_be_chosen(entry: Entry, bench: Bench) -> bool:
