@@ -228,6 +228,25 @@ def test_of_equal_decisions_the_one_whose_scores_may_pass_is_listed() -> None:
     assert examined == 2
 
 
+def test_where_rows_decide_nothing_the_most_accurate_is_listed() -> None:
+    """The smallest of a search under a policy that two people could not decide erred on a third of the rows."""
+    bench: Any = Scored()
+    bench.policy = replace(
+        bench.policy, require=(Requirement(kind="check", name="accuracy_loss", limits={"at_most": 0.1}),), n_min=10**6
+    )
+    entries = [
+        Entry(
+            candidate=Candidate(number=k, family="mlp", student={"width": k}, loss="none"),
+            state="finished",
+            readings={"size": Reading(quantity="size", unit="B", value=100.0 * k, method="given")},
+            error=error,
+        )
+        for k, error in ((1, 0.3), (2, 0.1), (3, 0.2))
+    ]
+    listed, _ = ordered.shortlist(bench, entries)
+    assert [(one.candidate.number, power) for one, power in listed] == [(2, 0.0)]
+
+
 def draws(
     losses: npt.NDArray[np.float64], n: int, rng: np.random.Generator, shared: float = 0.6
 ) -> tuple[npt.NDArray[Any], ...]:
