@@ -1,5 +1,6 @@
 """The first minutes of someone new: a first file, what is here, what is opened, what a shell and Python get."""
 
+import importlib.util
 import json
 import os
 import pty
@@ -261,7 +262,9 @@ def test_a_regression_without_groups_is_drafted(place: Path) -> None:
     assert spec.load("kept.yaml").policy.require[0].name == "score_loss"
 
 
-def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(place: Path) -> None:
+def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     models = pytest.importorskip("tokenizers").models
     words = ["[UNK]", "good", "bad", "food", "##s", "tea", "and", "slow"]
     vocabulary = {word: at for at, word in enumerate(words)}
@@ -284,6 +287,10 @@ def test_texts_are_cut_as_the_teacher_cuts_them_where_it_has_a_tokenizer(place: 
         "--force",
         "--no-groups",
     ]
+    if importlib.util.find_spec("transformers") is None:
+        assert cli.main(asked) == 2
+        assert "transformers is not installed; pip install 'autodistill-audit[huggingface]'" in capsys.readouterr().err
+        return
     for pieces, vectors in ((False, False), (True, False), (True, True)):
         if pieces:
             made.save(str(place / "model" / "tokenizer.json"))

@@ -77,8 +77,8 @@ class Place:
 
     def fingerprint(self) -> dict[str, str]:
         """Versions, and digests of the files (of a name on the hub its commit)."""
-        versions = {name: importlib.metadata.version(name) for name in ("transformers", "torch")}
         config = self.load("AutoConfig")
+        versions = {name: importlib.metadata.version(name) for name in ("transformers", "torch")}
         if self.folder is None:
             return versions | {"commit": str(getattr(config, "_commit_hash", self.revision))}
         kept = sorted(path for path in self.folder.iterdir() if path.suffix in READ)
