@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 OPSET, ML_OPSET, IR_VERSION = 20, 3, 10
 EMPTY, UNSEEN, FIRST = 0, 1, 2  # codes of no word, of one that is not known, and the first of those that are
+INT64, STRING = 7, 8  # ONNX's numbers of these types
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators; a graph names the domain only if it has one of them
 
 

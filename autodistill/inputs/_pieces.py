@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from autodistill.errors import SpecError
-from autodistill.inputs._front import CONTRIB, FIRST, UNSEEN, Front
+from autodistill.inputs._front import CONTRIB, FIRST, INT64, STRING, UNSEEN, Front
 from autodistill.records import FloatArray, digest
 
-INT64, STRING = 7, 8  # ONNX's numbers of these types
 MARKS = r"\p{P}$+<=>^`|~\x{4E00}-\x{9FFF}"  # what BERT's tokenizer cuts off by itself, Chinese characters among it
 WORD = rf"[^\s{MARKS}]+|[{MARKS}]"
 MOST = 6  # pieces of a word; the rest of a longer one is cut off

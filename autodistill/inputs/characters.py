@@ -11,12 +11,9 @@ from pydantic.fields import Field
 
 from autodistill.errors import TableError
 from autodistill.inputs import CODES, FEATURES, Encoding, Modality
-from autodistill.inputs._front import CONTRIB, Front
+from autodistill.inputs._front import CONTRIB, EMPTY, FIRST, INT64, STRING, Front
 from autodistill.plugins import suggest
 from autodistill.records import Features
-
-EMPTY, UNSEEN, FIRST = 0, 1, 2
-INT64, STRING = 7, 8  # ONNX's numbers of these types
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,8 @@ class Characters:
         )
         # Without the cast nobody knows the type of what Tokenizer says, and ONNX's shape inference, which the quantiser
         # calls, ends the process in LabelEncoder.
-        coded = front.add(
-            "LabelEncoder",
-            [front.add("Cast", [each], to=STRING)],
-            domain="ai.onnx.ml",
-            keys_strings=["", *known],
-            values_int64s=[EMPTY, *range(FIRST, FIRST + len(known))],
-            default_int64=UNSEEN,
-        )
+        told = {one: code for code, one in enumerate(known, start=FIRST)}
+        coded = front.coded(front.add("Cast", [each], to=STRING), told)
         there = front.add("Greater", [coded, front.constant("/none", np.array(EMPTY))])
         count = front.add(
             "ReduceSum", [front.add("Cast", [there], to=INT64), front.constant("/along", np.array([1]))], keepdims=1

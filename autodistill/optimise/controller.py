@@ -26,7 +26,8 @@ REPEATS = 5
 """After so many proposals in a row that were made before, an unseen one is drawn at random."""
 
 PATIENCE = 10
-"""After so many in a row that were left untrained one is trained all the same: what is believed is put to the test."""
+"""After so many in a row that were left untrained the next are trained all the same until one ends (with one worker
+one of them): what is believed is put to the test."""
 
 
 class Controller:
